@@ -1,0 +1,383 @@
+package bootbuilder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Observer is told what [Plan.Apply] does; the zero value listens to nothing.
+type Observer struct {
+	// Step is called before each change, with words for a person: "write /boot/EFI/…".
+	Step func(text string)
+	// Progress is called while bytes are written: so many of all that are to be written,
+	// and the file in hand.
+	Progress func(done, total int64, name string)
+}
+
+func (o Observer) step(format string, args ...any) {
+	if o.Step != nil {
+		o.Step(fmt.Sprintf(format, args...))
+	}
+}
+
+// Install locks $BOOT, makes a plan and applies it: what the command's install does.
+// The plan is returned wherever one could be made, so that it can be reported.
+func Install(ctx context.Context, target Target, options Options, observer Observer) (*Plan, error) {
+	waiting, cancel := context.WithTimeout(ctx, lockWait)
+	unlock, err := Lock(waiting, target)
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	p, err := NewPlan(ctx, target, options)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Apply(ctx, observer)
+}
+
+// lockWait is how long a run waits for another to end.
+const lockWait = 2 * time.Minute
+
+// Lock keeps other runs off both file systems. A killed run leaves no lock behind.
+func Lock(ctx context.Context, target Target) (unlock func(), err error) {
+	unlockBoot, err := target.Boot.Lock(ctx)
+	if err != nil || target.ESP == target.Boot {
+		return unlockBoot, lockHint(err)
+	}
+	unlockESP, err := target.ESP.Lock(ctx)
+	if err != nil {
+		unlockBoot()
+		return nil, lockHint(err)
+	}
+	return func() { unlockESP(); unlockBoot() }, nil
+}
+
+func lockHint(err error) error {
+	if errors.Is(err, esp.ErrLocked) {
+		return withHint(err, "wait until the other run is done, then try again")
+	}
+	return err
+}
+
+// Check says, without writing, what would keep [Plan.Apply] from succeeding: no room, a
+// read-only file system, or a default generation that can't be built.
+func (p *Plan) Check() error {
+	if _, err := p.checkSpace(); err != nil {
+		return fileHint(err)
+	}
+	return p.Failed()
+}
+
+// Apply brings $BOOT in line with the plan. At any moment, and after a crash at any
+// moment, every entry names files that are whole:
+//
+//  1. Everything new is written and synced under staged names; nothing else changes.
+//     What fails up to here leaves all as it was.
+//  2. Payload gets its names, then entries, then loader.conf; each folder is synced
+//     before what relies on it.
+//  3. Only then stale entries go, then stale payload.
+//
+// Where that can't fit and dropping what is stale first makes it fit, loader.conf leaves
+// the stale entries first, and step 3 comes before step 1.
+//
+// ctx ending stops the run at the next point where that is safe.
+func (p *Plan) Apply(ctx context.Context, observer Observer) error {
+	if !p.Changes() {
+		return p.Failed()
+	}
+	a := &applier{plan: p, observer: observer}
+	if err := a.run(ctx); err != nil {
+		return fileHint(err)
+	}
+	return p.Failed()
+}
+
+type applier struct {
+	plan     *Plan
+	observer Observer
+	staged   []stagedFile
+	made     []string // folders this run made, outermost first
+	done     int64    // bytes written
+	total    int64
+	dirty    bool
+}
+
+// stagedFile is written and synced, and waits for its name.
+type stagedFile struct {
+	fsys       esp.FS
+	temp, name string
+	kind       FileKind
+}
+
+func (a *applier) run(ctx context.Context) error {
+	p := a.plan
+	for _, name := range p.stock.staged {
+		a.observer.step("remove %s, left by a run that was cut off", p.target.Boot.Path(name))
+		if err := p.target.Boot.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		a.dirty = true
+	}
+	dropFirst, err := p.checkSpace()
+	if err != nil {
+		return err
+	}
+	if dropFirst {
+		if err := a.leaveStale(); err != nil {
+			return err
+		}
+		if err := a.removeStale(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.stageAll(ctx); err != nil {
+		a.rollBack()
+		return err
+	}
+	if err := a.commit(); err != nil {
+		a.rollBack()
+		return err
+	}
+	if !dropFirst {
+		if err := a.removeStale(ctx); err != nil {
+			return err
+		}
+	}
+	return a.sync()
+}
+
+// sync brings both file systems to the disk. systemd-boot-builder's own sync came before us.
+func (a *applier) sync() error {
+	p := a.plan
+	if !a.dirty {
+		return nil
+	}
+	if err := p.target.Boot.Sync(); err != nil {
+		return err
+	}
+	if p.target.ESP != p.target.Boot {
+		return p.target.ESP.Sync()
+	}
+	return nil
+}
+
+// stageAll writes everything new under staged names.
+func (a *applier) stageAll(ctx context.Context) error {
+	p := a.plan
+	for _, f := range p.writes {
+		a.total += f.size
+	}
+	for _, f := range p.writes {
+		if err := a.mkdir(path.Dir(f.name)); err != nil {
+			return err
+		}
+		if err := a.stage(ctx, p.target.Boot, f); err != nil {
+			return err
+		}
+	}
+	if p.loader.changes() {
+		f := textFile(p.target.ESP, loaderConf, KindLoaderConf, p.loader.after)
+		return a.stage(ctx, p.target.ESP, f)
+	}
+	return ctx.Err()
+}
+
+func (a *applier) stage(ctx context.Context, fsys esp.FS, f *file) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.observer.step("write %s (%s)", fsys.Path(f.name), FormatSize(f.size))
+	temp, err := esp.Stage(fsys, path.Dir(f.name), len(a.staged), func(w esp.Writer) error {
+		if a.observer.Progress != nil {
+			w = &progressWriter{Writer: w, a: a, name: fsys.Path(f.name)}
+		}
+		return f.write(ctx, w)
+	})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", fsys.Path(f.name), err)
+	}
+	a.dirty = true
+	a.staged = append(a.staged, stagedFile{fsys, temp, f.name, f.kind})
+	return nil
+}
+
+// mkdir makes a folder and those above it, and remembers which are new.
+func (a *applier) mkdir(dir string) error {
+	boot := a.plan.target.Boot
+	var missing []string
+	for d := dir; d != "."; d = path.Dir(d) {
+		if _, err := boot.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, d)
+	}
+	slices.Reverse(missing)
+	a.made = append(a.made, missing...)
+	return esp.MkdirAll(boot, dir)
+}
+
+// commit gives what is staged its names: payload, entries, loader.conf.
+func (a *applier) commit() error {
+	phases := []func(FileKind) bool{
+		func(k FileKind) bool { return k != KindEntry && k != KindLoaderConf },
+		func(k FileKind) bool { return k == KindEntry },
+		func(k FileKind) bool { return k == KindLoaderConf },
+	}
+	for _, in := range phases {
+		var folders []folder
+		for i := range a.staged {
+			s := &a.staged[i]
+			if !in(s.kind) {
+				continue
+			}
+			if err := s.fsys.Rename(s.temp, s.name); err != nil {
+				return fmt.Errorf("rename %s: %w", s.fsys.Path(s.temp), err)
+			}
+			s.temp = ""
+			folders = addFolder(folders, s.fsys, path.Dir(s.name))
+		}
+		if err := syncFolders(folders); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folder is a folder with unsynced changes.
+type folder struct {
+	fsys esp.FS
+	name string
+}
+
+func addFolder(list []folder, fsys esp.FS, name string) []folder {
+	f := folder{fsys, name}
+	if slices.Contains(list, f) {
+		return list
+	}
+	return append(list, f)
+}
+
+func syncFolders(list []folder) error {
+	for _, f := range list {
+		if err := f.fsys.SyncDir(f.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollBack removes what is staged and not in place yet, and folders made for it. What
+// has its name already stays: each such file is whole, and the next run finds it so.
+func (a *applier) rollBack() {
+	for _, s := range a.staged {
+		if s.temp != "" {
+			_ = s.fsys.Remove(s.temp)
+		}
+	}
+	for _, dir := range slices.Backward(a.made) {
+		_ = a.plan.target.Boot.Remove(dir) // fails where it is not empty, rightly
+	}
+	_ = a.sync()
+}
+
+// leaveStale points loader.conf away from entries that are about to go.
+func (a *applier) leaveStale() error {
+	p := a.plan
+	if p.loader.conf == nil {
+		return nil
+	}
+	conf := esp.ParseLoaderConf(p.loader.before)
+	for _, k := range p.loader.keys {
+		if p.goesAway(k.from) {
+			if err := conf.Set(k.key, p.giveBack(nil)); err != nil {
+				return err
+			}
+		}
+	}
+	if string(conf.Bytes()) == string(p.loader.before) {
+		return nil
+	}
+	a.observer.step("point %s away from entries that go", p.target.ESP.Path(loaderConf))
+	if err := esp.WriteBytes(p.target.ESP, loaderConf, conf.Bytes()); err != nil {
+		return err
+	}
+	a.dirty = true
+	return p.target.ESP.SyncDir(path.Dir(loaderConf))
+}
+
+// removeStale removes entries, then the payload that none needs any more.
+func (a *applier) removeStale(ctx context.Context) error {
+	p := a.plan
+	var entries, payload []string
+	for _, e := range p.stale.entries {
+		if e.entry != "" {
+			entries = append(entries, e.entry)
+		}
+	}
+	payload = append(payload, p.stale.payload...)
+	for _, names := range [][]string{entries, payload} {
+		var folders []folder
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			a.observer.step("remove %s", p.target.Boot.Path(name))
+			if err := p.target.Boot.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			a.dirty = true
+			folders = addFolder(folders, p.target.Boot, path.Dir(name))
+		}
+		if err := syncFolders(folders); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(payload, func(name string) bool { return strings.EqualFold(path.Dir(name), payloadDir) }) {
+		_ = p.target.Boot.Remove(payloadDir) // only goes where it is empty
+	}
+	return nil
+}
+
+// progressWriter counts bytes on their way to a file.
+type progressWriter struct {
+	esp.Writer
+	a    *applier
+	name string
+}
+
+func (w *progressWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	w.a.done += int64(n)
+	w.a.observer.Progress(w.a.done, w.a.total, w.name)
+	return n, err
+}
+
+// fileHint says what the user can do about a failed operation on the file system.
+func fileHint(err error) error {
+	switch {
+	case Hint(err) != "":
+		return err
+	case spaceErrno(err):
+		return withHint(err, "nothing that stood was removed; make room on the partition, then run again")
+	case errors.Is(err, syscall.EROFS):
+		return withHint(err, "the partition is mounted read-only: after an error Linux does that to a damaged FAT; unmount it, run fsck.vfat, and mount it again")
+	case errors.Is(err, fs.ErrPermission):
+		return withHint(err, "run as root")
+	case errors.Is(err, syscall.EIO):
+		return withHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
+	case errors.Is(err, context.Canceled):
+		return withHint(err, "what was begun is left in a state that boots; run again to finish")
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+// Package nixroot reads below the root of a NixOS system, which need not be the one
+// that runs: a disk under /mnt in a rescue system, or a tree an image builder made.
+//
+// A NixOS root is full of absolute symbolic links (profiles, specialisations), which
+// os.Root refuses. They are resolved here as that system would: inside the root, by
+// openat2(2) with RESOLVE_IN_ROOT, so that no link, `..` or race leads out of it.
+// Magic links (/proc/*/fd) are refused. Nothing is ever written.
+package nixroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
+	"golang.org/x/sys/unix"
+)
+
+// Root is the root folder of a NixOS system.
+type Root struct {
+	dir string
+	fd  *os.File
+}
+
+// Open opens the root folder.
+func Open(dir string) (*Root, error) {
+	f, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Root{dir: dir, fd: f}, nil
+}
+
+// Close lets go of the folder.
+func (r *Root) Close() error { return r.fd.Close() }
+
+// Dir is the folder as it was given to [Open].
+func (r *Root) Dir() string { return r.dir }
+
+// Path says where name is, seen from the running system, for messages. Links are
+// not resolved.
+func (r *Root) Path(name string) string { return filepath.Join(r.dir, name) }
+
+// ErrNotRegular is returned by [Root.OpenFile] for a folder, FIFO, device or socket.
+var ErrNotRegular = errors.New("not a regular file")
+
+// OpenFile opens a regular file by its absolute name inside the root.
+func (r *Root) OpenFile(name string) (*os.File, error) {
+	// O_NONBLOCK: opening a FIFO must not wait for its other end.
+	f, err := r.open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: r.Path(name), Err: ErrNotRegular}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Stat describes what name leads to.
+func (r *Root) Stat(name string) (fs.FileInfo, error) {
+	f, err := r.open(name, unix.O_PATH)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Stat()
+}
+
+// ReadDir lists the names in a folder, sorted.
+func (r *Root) ReadDir(name string) ([]string, error) {
+	f, err := r.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	sort.Strings(names)
+	return names, err
+}
+
+// Resolve gives the absolute name inside the root that name leads to once all links
+// are followed. It is meant for naming things; open the result through the root.
+func (r *Root) Resolve(name string) (string, error) {
+	full, err := securejoin.SecureJoin(r.dir, name)
+	if err != nil {
+		return "", &fs.PathError{Op: "resolve", Path: r.Path(name), Err: err}
+	}
+	rel, err := filepath.Rel(r.dir, full)
+	if err != nil {
+		return "", &fs.PathError{Op: "resolve", Path: r.Path(name), Err: err}
+	}
+	return "/" + rel, nil
+}
+
+func (r *Root) open(name string, flags uint64) (*os.File, error) {
+	how := unix.OpenHow{
+		Flags:   flags | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	for {
+		fd, err := unix.Openat2(int(r.fd.Fd()), name, &how)
+		switch {
+		case err == nil:
+			return os.NewFile(uintptr(fd), r.Path(name)), nil
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
+			// EAGAIN: something was renamed meanwhile; the kernel asks to try again.
+			continue
+		case errors.Is(err, unix.ENOSYS):
+			err = fmt.Errorf("openat2: %w (Linux 5.6 or newer is needed)", err)
+		}
+		return nil, &fs.PathError{Op: "open", Path: r.Path(name), Err: err}
+	}
+}

@@ -1,0 +1,43 @@
+package pe
+
+import "encoding/binary"
+
+// checksum adds up the PE CheckSum of a file that is written to it piece by piece,
+// with its CheckSum field as zeros: the 16-bit little-endian words in one's complement
+// arithmetic, plus the length in bytes.
+type checksum struct {
+	sum    uint64
+	length uint64
+	low    uint16 // the last byte, while the length is odd
+}
+
+func (c *checksum) add(p []byte) {
+	if c.length%2 == 1 && len(p) > 0 {
+		c.sum += uint64(c.low) | uint64(p[0])<<8
+		c.length++
+		p = p[1:]
+	}
+	c.length += uint64(len(p))
+	// Carries come back in at the low end, so wider words add up to the same value.
+	for ; len(p) >= 4; p = p[4:] {
+		c.sum += uint64(binary.LittleEndian.Uint32(p))
+	}
+	if len(p) >= 2 {
+		c.sum += uint64(binary.LittleEndian.Uint16(p))
+		p = p[2:]
+	}
+	if len(p) == 1 {
+		c.low = uint16(p[0])
+	}
+}
+
+func (c *checksum) value() uint32 {
+	sum := c.sum
+	if c.length%2 == 1 {
+		sum += uint64(c.low)
+	}
+	for sum > 0xffff {
+		sum = sum&0xffff + sum>>16
+	}
+	return uint32(sum + c.length)
+}

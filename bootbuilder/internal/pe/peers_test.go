@@ -1,0 +1,141 @@
+package pe_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
+)
+
+// TestAppendAgainstObjcopy holds our image against the one that objcopy makes with the
+// sections at the same addresses. Left out of the comparison is what objcopy does
+// otherwise: it stamps the time of day, doesn't round SizeOfImage, and leaves a CheckSum
+// of its own. Symbols are stripped first, since it would keep those that we drop.
+func TestAppendAgainstObjcopy(t *testing.T) {
+	t.Parallel()
+	for name, base := range corpus(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			im := parse(t, base)
+			if im.Machine() == pe.ARM64 && !objcopyKnowsARM64(t) {
+				t.Skip("this objcopy has no AArch64 support")
+			}
+			if hasLongName(im) {
+				t.Skip("objcopy would drop the string table with the symbols")
+			}
+			if im.Signed() {
+				t.Skip("objcopy drops the signature and leaves its directory entry")
+			}
+			stripped := filepath.Join(t.TempDir(), "stripped.efi")
+			tool(t, "objcopy", "--strip-all", writeFile(t, "base.efi", base), stripped)
+			add := []pe.NewSection{section(".new", "[global]\n"), section(".kernel", strings.Repeat("k", 5000)), section(".x", strings.Repeat("x", 64))}
+			_, ours := assemble(t, readFile(t, stripped), add...)
+
+			args := []string{}
+			for _, s := range add {
+				b := make([]byte, s.Size)
+				if _, err := s.Data.ReadAt(b, 0); err != nil {
+					t.Fatal(err)
+				}
+				placed, ok := parse(t, ours).Section(s.Name)
+				if !ok {
+					t.Fatalf("no section %s in our image", s.Name)
+				}
+				args = append(args,
+					"--add-section", s.Name+"="+writeFile(t, "section", b),
+					"--change-section-vma", fmt.Sprintf("%s=%#x", s.Name, imageBase(ours)+uint64(placed.VirtualAddress)))
+			}
+			out := filepath.Join(t.TempDir(), "theirs.efi")
+			tool(t, "objcopy", append(args, stripped, out)...)
+			theirs := readFile(t, out)
+			for _, at := range []int{coffAt + 4, sizeOfImage, checkSumAt} {
+				ours, theirs = put32(ours, at, 0), put32(theirs, at, 0)
+			}
+			if diff := cmp.Diff(dump(theirs), dump(ours)); diff != "" {
+				t.Errorf("objcopy (-) and we (+) disagree:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestObjdumpSeesSections asks binutils what is in our images.
+func TestObjdumpSeesSections(t *testing.T) {
+	t.Parallel()
+	for name, base := range corpus(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if parse(t, base).Machine() == pe.ARM64 && !objcopyKnowsARM64(t) {
+				t.Skip("this objcopy has no AArch64 support")
+			}
+			want := strings.Repeat("a ramdisk, nearly\n", 1000) + "!"
+			_, b := assemble(t, base, section(".new", "x"), section(".ramdisk", want))
+			path := writeFile(t, "image.efi", b)
+			theirs := objdumpSections(t, path)
+			var ours []string
+			im := parse(t, b)
+			for _, s := range im.Sections() {
+				ours = append(ours, fmt.Sprintf("%s size=%08x vma=%016x off=%08x", s.Name, len(content(t, im, s)), imageBase(b)+uint64(s.VirtualAddress), s.Offset))
+			}
+			if len(theirs) != len(ours) {
+				t.Fatalf("objdump sees %d sections, we %d\n%v", len(theirs), len(ours), theirs)
+			}
+			for i, s := range im.Sections() {
+				// Long names are looked up by objdump, and .bss has another size.
+				if s.Offset == 0 || strings.HasPrefix(s.Name, "/") {
+					continue
+				}
+				if ours[i] != theirs[i] {
+					t.Errorf("section %d: objdump %q, we %q", i, theirs[i], ours[i])
+				}
+			}
+			out := filepath.Join(t.TempDir(), "content")
+			tool(t, "objcopy", "-O", "binary", "--only-section=.ramdisk", path, out)
+			if got := string(readFile(t, out)); got != want {
+				t.Errorf("objcopy reads %d bytes from the section, want %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+func objdumpSections(t *testing.T, path string) []string {
+	t.Helper()
+	var list []string
+	for line := range strings.Lines(tool(t, "objdump", "-h", path)) {
+		f := strings.Fields(line)
+		if len(f) == 7 && strings.HasPrefix(f[6], "2**") {
+			list = append(list, fmt.Sprintf("%s size=%s vma=%s off=%s", f[1], f[2], f[3], f[5]))
+		}
+	}
+	return list
+}
+
+func objcopyKnowsARM64(t *testing.T) bool {
+	t.Helper()
+	return strings.Contains(tool(t, "objdump", "-i"), "pei-aarch64-little")
+}
+
+func hasLongName(im *pe.Image) bool {
+	for _, s := range im.Sections() {
+		if strings.HasPrefix(s.Name, "/") {
+			return true
+		}
+	}
+	return false
+}
+
+func imageBase(b []byte) uint64 {
+	return uint64(u32(b, optAt+24)) | uint64(u32(b, optAt+28))<<32
+}
+
+// dump is a text that says where two images differ, without printing all of them.
+func dump(b []byte) []string {
+	lines := []string{fmt.Sprintf("%d bytes", len(b))}
+	for at := 0; at < len(b); at += 16 {
+		lines = append(lines, fmt.Sprintf("%08x  %x", at, b[at:min(at+16, len(b))]))
+	}
+	return lines
+}

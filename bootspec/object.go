@@ -1,0 +1,114 @@
+package bootspec
+
+import (
+	"fmt"
+
+	"github.com/tidwall/gjson"
+)
+
+// object is a JSON object of a checked tree, with the JSON path that leads to it.
+type object struct {
+	path    string
+	members map[string]gjson.Result
+}
+
+func newObject(path string, v gjson.Result) (object, error) {
+	if !v.IsObject() {
+		return object{}, wrongType(path, v, "an object")
+	}
+	o := object{path: path, members: make(map[string]gjson.Result)}
+	// A walk, not gjson's paths: in those, dots and wildcards of a key mean something else.
+	v.ForEach(func(key, value gjson.Result) bool {
+		o.members[key.Str] = value
+		return true
+	})
+	return o, nil
+}
+
+func wrongType(path string, v gjson.Result, want string) error {
+	reason := fmt.Sprintf("must be %s, is %s", want, kind(v))
+	if path == "" {
+		reason = "the document " + reason
+	}
+	return &Error{Path: path, Reason: reason}
+}
+
+// has reports whether the object has the key; null counts.
+func (o object) has(key string) bool {
+	_, ok := o.members[key]
+	return ok
+}
+
+// fields reads values out of objects and keeps the first error. After one it only returns
+// zero values, so that a parser asks once, at the end.
+type fields struct{ err error }
+
+func (f *fields) fail(path, reason string) {
+	if f.err == nil {
+		f.err = &Error{Path: path, Reason: reason}
+	}
+}
+
+// require asks for keys that have no default.
+func (f *fields) require(o object, keys ...string) {
+	for _, key := range keys {
+		if !o.has(key) {
+			f.fail(join(o.path, key), "required key is missing")
+		}
+	}
+}
+
+// str returns a string that passes the rule, "" where the key is absent.
+func (f *fields) str(o object, key string, rule func(string) string) string {
+	v, ok := o.members[key]
+	if !ok || f.err != nil {
+		return ""
+	}
+	return f.item(join(o.path, key), v, rule)
+}
+
+func (f *fields) item(path string, v gjson.Result, rule func(string) string) string {
+	if v.Type != gjson.String {
+		f.err = wrongType(path, v, "a string")
+		return ""
+	}
+	if reason := rule(v.Str); reason != "" {
+		f.fail(path, reason)
+		return ""
+	}
+	return v.Str
+}
+
+// list returns a list of strings that pass the rule, nil where the key is absent
+// or the list is empty.
+func (f *fields) list(o object, key string, rule func(string) string) []string {
+	v, ok := o.members[key]
+	if !ok || f.err != nil {
+		return nil
+	}
+	path := join(o.path, key)
+	if !v.IsArray() {
+		f.err = wrongType(path, v, "a list of strings")
+		return nil
+	}
+	var items []string
+	v.ForEach(func(_, item gjson.Result) bool {
+		items = append(items, f.item(element(path, len(items)), item, rule))
+		return f.err == nil
+	})
+	return items
+}
+
+// object returns an object without members where the key is absent.
+func (f *fields) object(o object, key string) object {
+	path := join(o.path, key)
+	v, ok := o.members[key]
+	if !ok || f.err != nil {
+		return object{path: path}
+	}
+	child, err := newObject(path, v)
+	if err != nil {
+		f.err = err
+	}
+	return child
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// runHelp prints the usage text, or one command's.
+func runHelp(_ context.Context, c *commandLine, ui *ui) error {
+	if c.topic == "" {
+		ui.printf("%s", usageText())
+		return nil
+	}
+	ui.printf("%s", commandText(findCommand(c.topic)))
+	return nil
+}
+
+func usageText() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s [COMMAND] [FLAGS] [quiet|default|info|debug]\n\n", program)
+	b.WriteString("Keeps the Xen boot entries of a NixOS machine in line with its generations.\n\nCommands:\n")
+	for _, cmd := range commands() {
+		fmt.Fprintf(&b, "  %-9s %s\n", cmd.name, cmd.summary)
+	}
+	b.WriteString("\nFlags:\n")
+	writeFlags(&b, func(string) bool { return true })
+	b.WriteString("\nAs nixpkgs' systemd-boot hook calls it, with the ESP in $efiMountPoint:\n  " + program + " info\n")
+	return b.String()
+}
+
+func commandText(cmd *command) string {
+	var b strings.Builder
+	words := ""
+	if cmd.words {
+		words = " [quiet|default|info|debug]"
+	}
+	fmt.Fprintf(&b, "Usage: %s %s [FLAGS]%s\n\n%s.\n", program, cmd.name, words, capital(cmd.summary))
+	if cmd.details != "" {
+		fmt.Fprintf(&b, "\n%s\n", cmd.details)
+	}
+	if len(cmd.flags) > 0 {
+		b.WriteString("\nFlags:\n")
+		writeFlags(&b, func(name string) bool { return slices.Contains(cmd.flags, name) })
+	}
+	return b.String()
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// writeFlags lists flags in two columns, the second wrapped at 80.
+func writeFlags(b *strings.Builder, in func(name string) bool) {
+	const column, width = 22, 80
+	newFlags(&commandLine{}).VisitAll(func(f *pflag.Flag) {
+		if !in(f.Name) {
+			return
+		}
+		head := flagHead(f)
+		_, usage := pflag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		rows := wrap(usage, width-column)
+		if len(head) > column-2 {
+			fmt.Fprintf(b, "%s\n", head)
+			head = ""
+		}
+		for _, row := range rows {
+			fmt.Fprintf(b, "%-*s%s\n", column, head, row)
+			head = ""
+		}
+	})
+}
+
+// flagHead is a flag with its argument: "  -n, --dry-run", "      --esp DIR".
+func flagHead(f *pflag.Flag) string {
+	head := "      --" + f.Name
+	if f.Shorthand != "" {
+		head = "  -" + f.Shorthand + ", --" + f.Name
+	}
+	if arg, _ := pflag.UnquoteUsage(f); f.Value.Type() != "bool" {
+		head += " " + arg
+	}
+	return head
+}
+
+// wrap breaks a text into rows of at most width bytes, at blanks.
+func wrap(text string, width int) []string {
+	var rows []string
+	row := ""
+	for _, word := range strings.Fields(text) {
+		if row != "" && len(row)+1+len(word) > width {
+			rows = append(rows, row)
+			row = ""
+		}
+		if row != "" {
+			row += " "
+		}
+		row += word
+	}
+	return append(rows, row)
+}

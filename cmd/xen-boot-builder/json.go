@@ -1,0 +1,31 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+)
+
+// document is what --json prints: docs/report.schema.json.
+type document struct {
+	Schema  int                   `json:"schema"`
+	Command string                `json:"command"`
+	ESPs    []*bootbuilder.Report `json:"esps"`
+}
+
+// jsonReport is a report that also says what went wrong.
+func jsonReport(dir string, report *bootbuilder.Report, err error) *bootbuilder.Report {
+	if report == nil {
+		report = bootbuilder.EmptyReport(dir)
+	}
+	if err != nil {
+		report.Error, report.Hint = err.Error(), hintOf(err)
+	}
+	return report
+}
+
+func (u *ui) printJSON(c *commandLine, reports []*bootbuilder.Report) error {
+	e := json.NewEncoder(u.out)
+	e.SetIndent("", "  ")
+	return e.Encode(document{bootbuilder.ReportSchema, c.command.name, reports})
+}

@@ -1,0 +1,20 @@
+// Command xen-boot-builder keeps the Xen boot entries of a NixOS machine in line with
+// its generations. Run `xen-boot-builder help` for its use; the work is done by package
+// bootbuilder.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// The reader of our output going away must not end the run half-way.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.Getenv)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,222 @@
+package esp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is a mounted boot file system, or a folder that stands for one. All access
+// is confined to it by [os.Root]: neither `..` nor a symbolic link leads out.
+type Dir struct {
+	dir  string
+	root *os.Root
+}
+
+// OpenDir opens the folder that a boot file system is mounted on.
+func OpenDir(dir string) (*Dir, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{dir: dir, root: root}, nil
+}
+
+// Close lets go of the folder.
+func (d *Dir) Close() error { return d.root.Close() }
+
+// Path is the file's name below the folder as it was given to [OpenDir].
+func (d *Dir) Path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
+
+// Open opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
+func (d *Dir) Open(name string) (File, error) {
+	f, err := d.root.OpenFile(d.find(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, d.wrap(err, name)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: d.Path(name), Err: ErrNotRegular}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Stat describes a file or folder.
+func (d *Dir) Stat(name string) (fs.FileInfo, error) {
+	info, err := d.root.Stat(d.find(name))
+	return info, d.wrap(err, name)
+}
+
+// ReadDir lists a folder, sorted by name.
+func (d *Dir) ReadDir(name string) ([]fs.DirEntry, error) {
+	list, err := fs.ReadDir(d.root.FS(), d.find(name))
+	return list, d.wrap(err, name)
+}
+
+// Create makes a new file. The mode is what a FAT mount would show at best; it
+// matters only where the folder is no FAT.
+func (d *Dir) Create(name string) (Writer, error) {
+	f, err := d.root.OpenFile(d.find(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, d.wrap(err, name)
+	}
+	return f, nil
+}
+
+// Rename gives a file another name, replacing what stood there.
+func (d *Dir) Rename(from, to string) error {
+	return d.wrap(d.root.Rename(d.find(from), d.find(to)), to)
+}
+
+// Remove deletes a file or an empty folder.
+func (d *Dir) Remove(name string) error { return d.wrap(d.root.Remove(d.find(name)), name) }
+
+// Mkdir makes one folder.
+func (d *Dir) Mkdir(name string) error { return d.wrap(d.root.Mkdir(d.find(name), 0o755), name) }
+
+// SyncDir brings a folder's changes to the disk.
+func (d *Dir) SyncDir(name string) error {
+	f, err := d.root.Open(d.find(name))
+	if err != nil {
+		return d.wrap(err, name)
+	}
+	defer f.Close()
+	// File systems that can't sync a folder say EINVAL; vfat can.
+	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return d.wrap(err, name)
+	}
+	return nil
+}
+
+// Sync brings the whole file system to the disk.
+func (d *Dir) Sync() error {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return d.wrap(err, ".")
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return &fs.PathError{Op: "syncfs", Path: d.dir, Err: err}
+	}
+	return nil
+}
+
+// Space says how much room there is. A read-only mount is an error (EROFS).
+func (d *Dir) Space() (Space, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return Space{}, d.wrap(err, ".")
+	}
+	defer f.Close()
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return Space{}, &fs.PathError{Op: "statfs", Path: d.dir, Err: err}
+	}
+	if st.Flags&unix.ST_RDONLY != 0 {
+		return Space{}, &fs.PathError{Op: "write to", Path: d.dir, Err: syscall.EROFS}
+	}
+	return Space{
+		Free:    int64(st.Bavail) * st.Bsize,
+		Total:   int64(st.Blocks) * st.Bsize,
+		Cluster: st.Bsize,
+	}, nil
+}
+
+// Lock takes flock(2) on the folder itself: no file is needed that a killed run could
+// leave behind.
+func (d *Dir) Lock(ctx context.Context) (func(), error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, d.wrap(err, ".")
+	}
+	if err := lockFile(ctx, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// ErrLocked is returned by [FS.Lock] when another run holds the lock until ctx ends.
+var ErrLocked = errors.New("another run holds the lock")
+
+// lockFile waits for an exclusive flock(2); closing the file releases it.
+func lockFile(ctx context.Context, f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("lock %s: %w", f.Name(), ErrLocked)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// find gives a name in the letter case it has on the disk, as FAT would find it.
+// On FAT itself the first look succeeds. What doesn't exist keeps the given case
+// from there on.
+func (d *Dir) find(name string) string {
+	if _, err := d.root.Lstat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return name
+	}
+	found := "."
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		next := path.Join(found, part)
+		if _, err := d.root.Lstat(next); err != nil {
+			if next = d.fold(found, part); next == "" {
+				return path.Join(append([]string{found}, parts[i:]...)...)
+			}
+		}
+		found = next
+	}
+	return found
+}
+
+func (d *Dir) fold(dir, name string) string {
+	list, err := fs.ReadDir(d.root.FS(), dir)
+	if err != nil {
+		return ""
+	}
+	for _, e := range list {
+		if strings.EqualFold(e.Name(), name) {
+			return path.Join(dir, e.Name())
+		}
+	}
+	return ""
+}
+
+// wrap puts the whole path into an error, which os.Root gives relative to the root.
+func (d *Dir) wrap(err error, name string) error {
+	if err == nil {
+		return nil
+	}
+	op, cause := "access", err
+	var pe *fs.PathError
+	var le *os.LinkError
+	switch {
+	case errors.As(err, &pe):
+		op, cause = strings.TrimSuffix(pe.Op, "at"), pe.Err
+	case errors.As(err, &le):
+		op, cause = strings.TrimSuffix(le.Op, "at"), le.Err
+	}
+	return &fs.PathError{Op: op, Path: d.Path(name), Err: cause}
+}

@@ -1,0 +1,86 @@
+package esp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+)
+
+// FS is one boot file system: an ESP, an XBOOTLDR partition, or an image of one.
+// It is the only door through which this project writes.
+//
+// A failed operation returns an [*fs.PathError] or wraps one; the usual sentinels
+// ([fs.ErrNotExist], syscall.ENOSPC, syscall.EROFS) are found with [errors.Is].
+type FS interface {
+	// Path says where name is, for messages: "/boot/loader/loader.conf".
+	Path(name string) string
+
+	// Open opens a regular file for reading. What is no regular file is
+	// refused with [ErrNotRegular], without blocking on it.
+	Open(name string) (File, error)
+	// Stat describes a file or folder.
+	Stat(name string) (fs.FileInfo, error)
+	// ReadDir lists a folder, sorted by name.
+	ReadDir(name string) ([]fs.DirEntry, error)
+
+	// Create makes a new, empty file; one that exists is an error.
+	Create(name string) (Writer, error)
+	// Rename gives a file another name, replacing what stood there.
+	Rename(from, to string) error
+	// Remove deletes a file or an empty folder.
+	Remove(name string) error
+	// Mkdir makes one folder.
+	Mkdir(name string) error
+
+	// SyncDir brings a folder's changes to the disk.
+	SyncDir(name string) error
+	// Sync brings everything to the disk, as syncfs(2) does.
+	Sync() error
+
+	// Space says how much room there is.
+	Space() (Space, error)
+	// Lock keeps other runs out until the returned function is called. It waits
+	// until ctx ends. A lock dies with the process that holds it.
+	Lock(ctx context.Context) (unlock func(), err error)
+}
+
+// File is an open file of an [FS].
+type File interface {
+	io.Reader
+	io.ReaderAt
+	io.Closer
+	Stat() (fs.FileInfo, error)
+}
+
+// Writer is a file being written. Sync brings its content to the disk.
+type Writer interface {
+	io.Writer
+	io.WriterAt
+	io.ReaderAt
+	io.Closer
+	Sync() error
+}
+
+// ErrNotRegular is returned for a folder, a FIFO, a device or a socket where a file is wanted.
+var ErrNotRegular = errors.New("not a regular file")
+
+// ErrTooLarge is returned by [ReadFile] for a file over its limit.
+var ErrTooLarge = errors.New("file is too large")
+
+// ReadFile reads a whole file of at most limit bytes.
+func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: fsys.Path(name), Err: err}
+	}
+	if int64(len(b)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: fsys.Path(name), Err: ErrTooLarge}
+	}
+	return b, nil
+}

@@ -1,0 +1,16 @@
+package esp
+
+// Space is the room on a file system, in bytes.
+type Space struct {
+	Free    int64 // what can still be written
+	Total   int64
+	Cluster int64 // a file takes whole clusters of this size; 0 where unknown
+}
+
+// Rounded is the room that a file of size bytes takes: whole clusters.
+func (s Space) Rounded(size int64) int64 {
+	if s.Cluster <= 0 {
+		return size
+	}
+	return (size + s.Cluster - 1) / s.Cluster * s.Cluster
+}
