@@ -187,6 +187,9 @@ func (a *applier) stageAll(ctx context.Context) error {
 		}
 	}
 	if p.loader.changes() {
+		if err := esp.MkdirAll(p.target.ESP, path.Dir(loaderConf)); err != nil {
+			return err
+		}
 		f := textFile(p.target.ESP, loaderConf, KindLoaderConf, p.loader.after)
 		return a.stage(ctx, p.target.ESP, f)
 	}

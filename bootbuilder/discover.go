@@ -157,8 +157,11 @@ func (g *Generation) setInit(options string) error {
 }
 
 // readBootspec reads boot.json from the toplevel.
-func (g *Generation) readBootspec(root *nixroot.Root) {
-	name := path.Join(g.Toplevel, "boot.json")
+func (g *Generation) readBootspec(root *nixroot.Root) { g.readBootspecAt(root, g.Toplevel) }
+
+// readBootspecAt reads boot.json from a folder that is the toplevel, or leads to it.
+func (g *Generation) readBootspecAt(root *nixroot.Root, dir string) {
+	name := path.Join(dir, "boot.json")
 	text, err := readRootFile(root, name, bootspec.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		g.out(BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err))
@@ -189,19 +192,41 @@ func (g *Generation) complete(in *inputs) {
 		}
 	}
 	if !in.onBoot(g.kernel) {
-		g.kernel = bootFile{store: g.Spec.Kernel}
+		g.kernel = in.likeInstaller(g.Spec.Kernel, false)
 	}
+	secrets := g.Spec.InitrdSecrets != ""
 	switch {
 	case g.Spec.Initrd == "":
 	case len(g.initrds) == 0:
-		g.initrds = []bootFile{{store: g.Spec.Initrd}}
-	case !in.onBoot(g.initrds[0]) && g.Spec.InitrdSecrets == "":
+		g.initrds = []bootFile{in.likeInstaller(g.Spec.Initrd, secrets)}
+	case !in.onBoot(g.initrds[0]) && !secrets:
 		// The store's initrd is the one that was on $BOOT, unless secrets were added to it.
 		g.initrds[0] = bootFile{store: g.Spec.Initrd}
 	}
-	if !in.onBoot(g.devicetree) {
-		g.devicetree = bootFile{store: g.Spec.SystemdBoot.Devicetree}
+	g.initrds = append(g.initrds, g.extraInitrds...)
+	g.extraInitrds = nil
+	if dtb := g.Spec.SystemdBoot.Devicetree; dtb != "" && !in.onBoot(g.devicetree) {
+		g.devicetree = in.likeInstaller(dtb, false)
 	}
+}
+
+// likeInstaller is a file of the store: on $BOOT if NixOS' installer has put it there, else in
+// the store. The copy on $BOOT has another size where secrets were appended to it.
+func (in *inputs) likeInstaller(store string, changed bool) bootFile {
+	f := bootFile{store: store}
+	name, err := in.payloadName(store)
+	if err != nil {
+		return f
+	}
+	copied := path.Join(nixosDir, name)
+	have, err := in.boot.Stat(copied)
+	if err != nil || have.Size() == 0 {
+		return f
+	}
+	if want, err := in.root.Stat(store); !changed && (err != nil || want.Size() != have.Size()) {
+		return f
+	}
+	return bootFile{boot: copied}
 }
 
 // onBoot reports whether a file is named, and on $BOOT.

@@ -27,12 +27,14 @@ type Generation struct {
 	// Out is why it gets no Xen entry; nil if it gets one.
 	Out *Out
 
-	kernel     bootFile   // what the entry names as kernel
-	initrds    []bootFile // in the order in which they are joined
-	devicetree bootFile
-	hashes     map[bootFile][sha256.Size]byte // what a Lanzaboote stub says its files hold
-	number     uint64                         // for hash-named entries, from version
-	isDefault  bool                           // what loader.conf starts
+	kernel  bootFile   // what the entry names as kernel
+	initrds []bootFile // in the order in which they are joined
+	// extraInitrds are on $BOOT and joined behind initrds; an entry names them itself.
+	extraInitrds []bootFile
+	devicetree   bootFile
+	hashes       map[bootFile][sha256.Size]byte // what a Lanzaboote stub says its files hold
+	number       uint64                         // for hash-named entries, from version
+	isDefault    bool                           // what loader.conf starts
 }
 
 // String names the generation for a message: "generation 5 (gaming)".

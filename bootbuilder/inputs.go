@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -16,13 +17,14 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// bootFile is a file that a generation needs: on $BOOT, or in the store.
+// bootFile is a file that a generation needs. One of these is set.
 type bootFile struct {
-	boot  string // name on $BOOT, "" where it is not there
-	store string // absolute path inside the root, "" where unknown
+	boot  string // name on $BOOT
+	store string // absolute path inside the root
+	host  string // path of a file made for this run
 }
 
-func (f bootFile) missing() bool { return f.boot == "" && f.store == "" }
+func (f bootFile) missing() bool { return f == bootFile{} }
 
 // openedFile is what both file systems give.
 type openedFile interface {
@@ -61,8 +63,11 @@ func newInputs(root *nixroot.Root, boot esp.FS) *inputs {
 
 // path says where a file is, for messages.
 func (in *inputs) path(f bootFile) string {
-	if f.boot != "" {
+	switch {
+	case f.boot != "":
 		return in.boot.Path(f.boot)
+	case f.host != "":
+		return f.host
 	}
 	return in.root.Path(f.store)
 }
@@ -70,9 +75,12 @@ func (in *inputs) path(f bootFile) string {
 func (in *inputs) open(f bootFile) (openedFile, int64, error) {
 	var file openedFile
 	var err error
-	if f.boot != "" {
+	switch {
+	case f.boot != "":
 		file, err = in.boot.Open(f.boot)
-	} else {
+	case f.host != "":
+		file, err = os.Open(f.host)
+	default:
 		file, err = in.root.OpenFile(f.store)
 	}
 	if err != nil {

@@ -55,9 +55,9 @@ func gatherPayload(ctx context.Context, in *inputs, g *Generation) (*payload, er
 	if p.kernel, err = p.place(ctx, in, g.kernel, KindKernel); err != nil {
 		return nil, err
 	}
-	switch len(g.initrds) {
-	case 0:
-	case 1:
+	switch {
+	case len(g.initrds) == 0:
+	case len(g.initrds) == 1 && g.initrds[0].host == "":
 		p.ramdisk, err = p.place(ctx, in, g.initrds[0], KindRamdisk)
 	default:
 		var f *file

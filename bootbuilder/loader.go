@@ -37,10 +37,10 @@ func (l loaderChange) changes() bool {
 // readLoaderConf reads loader.conf and finds the default generation.
 func (p *Plan) readLoaderConf() error {
 	text, err := esp.ReadFile(p.target.ESP, loaderConf, maxLoaderConf)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
 	}
 	p.loader.before = text
@@ -51,7 +51,9 @@ func (p *Plan) readLoaderConf() error {
 			continue
 		}
 		if g := p.named(value); g != nil {
-			g.isDefault = true
+			for _, other := range p.Generations {
+				other.isDefault = other == g
+			}
 			return nil
 		}
 	}
@@ -127,7 +129,9 @@ func (p *Plan) xenEntry(g *Generation) string {
 func (p *Plan) planLoaderConf() {
 	l := &p.loader
 	if l.conf == nil {
-		if len(p.bundles) > 0 {
+		if p.options.From == FromProfiles {
+			p.makeDefault(esp.ParseLoaderConf([]byte(newLoaderConf)))
+		} else if len(p.bundles) > 0 {
 			p.Warnings = append(p.Warnings, Warning{Message: fmt.Sprintf(
 				"%s is missing: systemd-boot chooses what starts", p.target.ESP.Path(loaderConf))})
 		}
@@ -151,6 +155,25 @@ func (p *Plan) planLoaderConf() {
 		l.keys = append(l.keys, loaderKey{key, from, to})
 	}
 	l.after = conf.Bytes()
+	if _, ok := conf.Get("default"); !ok && p.options.From == FromProfiles {
+		p.makeDefault(conf)
+	}
+}
+
+// newLoaderConf is what a loader.conf starts from that has to be made: systemd-boot-builder
+// writes the same time-out by default.
+const newLoaderConf = "timeout 5\n"
+
+// makeDefault gives loader.conf a default where there is none: offline, nobody else does.
+func (p *Plan) makeDefault(conf *esp.LoaderConf) {
+	if p.options.Default != DefaultXen {
+		return
+	}
+	for _, g := range p.Generations {
+		if entry := p.xenEntry(g); g.isDefault && entry != "" && conf.Set("default", esp.EscapePattern(entry)) == nil {
+			p.loader.after = conf.Bytes()
+		}
+	}
 }
 
 // retarget is what a key of loader.conf should name instead of value.

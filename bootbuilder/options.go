@@ -33,6 +33,9 @@ type Options struct {
 	Default DefaultMode // which entry loader.conf starts
 	Limit   int         // the newest N generations of each profile; 0 for all
 	Signer  Signer      // signs unified images; nil: they stay unsigned
+	// RunInitrdSecrets allows running each generation's initrdSecrets program, which is
+	// code from Root, where an initrd has to be made anew.
+	RunInitrdSecrets bool
 }
 
 // Source is where generations are found.

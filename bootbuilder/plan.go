@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -31,6 +32,8 @@ type Plan struct {
 	kept    []*installed // entries of generations that can't be rebuilt now
 	stale   staleFiles
 	loader  loaderChange
+	// temporary are folders on the running system, for as long as the plan is open.
+	temporary []string
 }
 
 // Warning is one thing that the user should know.
@@ -61,32 +64,50 @@ func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error)
 		return nil, withHint(err, "--root is where the NixOS system is mounted")
 	}
 	p := &Plan{target: target, options: options, in: newInputs(root, target.Boot)}
-	if p.stock, err = readStock(target.Boot); err != nil {
-		return nil, err
+	if err := p.fill(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
-	if p.Generations, err = discover(p.in, options.From); err != nil {
-		return nil, err
-	}
-	if err := p.readLoaderConf(); err != nil {
-		return nil, err
-	}
-	if err := p.selectGenerations(); err != nil {
-		return nil, err
-	}
-	if err := p.build(ctx); err != nil {
-		return nil, err
-	}
-	p.keepStanding()
-	if err := p.findStale(); err != nil {
-		return nil, err
-	}
-	p.planLoaderConf()
-	p.warnOfFailures()
 	return p, nil
 }
 
-// Close lets go of the root folder.
-func (p *Plan) Close() error { return p.in.root.Close() }
+// fill makes the plan, step by step.
+func (p *Plan) fill(ctx context.Context) error {
+	var err error
+	if p.stock, err = readStock(p.target.Boot); err != nil {
+		return err
+	}
+	if p.Generations, err = discover(p.in, p.options.From); err != nil {
+		return err
+	}
+	if err := p.readLoaderConf(); err != nil {
+		return err
+	}
+	if err := p.selectGenerations(); err != nil {
+		return err
+	}
+	if err := p.addSecrets(ctx); err != nil {
+		return err
+	}
+	if err := p.build(ctx); err != nil {
+		return err
+	}
+	p.keepStanding()
+	if err := p.findStale(); err != nil {
+		return err
+	}
+	p.planLoaderConf()
+	p.warnOfFailures()
+	return nil
+}
+
+// Close lets go of the root folder, and removes what was made for the run.
+func (p *Plan) Close() error {
+	err := p.in.root.Close()
+	for _, dir := range p.temporary {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
 
 // Changes reports whether applying the plan would change anything.
 func (p *Plan) Changes() bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newerEntry is in the form that systemd-boot-builder writes since nixpkgs 26.05: no final newline.
+// newerEntry is in the newer form of systemd-boot-builder: no final newline.
 const newerEntry = `title NixOS
 version Generation 2 NixOS Xantusia 25.11 (Linux 6.12.58), built on 2025-12-02
 linux /EFI/nixos/s8rigwp5m5z689d7b51k80r7qdnbbcwd-linux-6.12.58-bzImage.efi

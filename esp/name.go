@@ -28,7 +28,7 @@ func (k Kind) String() string {
 //	nixos[-PROFILE]-generation-N[-specialisation-S][+LEFT[-DONE]].conf
 //	nixos-HASH[+LEFT[-DONE]].conf
 //
-// The second one, in use since nixpkgs 26.05, has 64 hexadecimal digits in place of all the rest.
+// The second one, of nixpkgs since its PR 447173, has 64 hexadecimal digits in place of all the rest.
 type Name struct {
 	Kind           Kind
 	Profile        string // "" for the system profile
