@@ -32,9 +32,7 @@ func (o Observer) step(format string, args ...any) {
 // Install locks $BOOT, makes a plan and applies it: what the command's install does.
 // The plan is returned wherever one could be made, so that it can be reported.
 func Install(ctx context.Context, target Target, options Options, observer Observer) (*Plan, error) {
-	waiting, cancel := context.WithTimeout(ctx, lockWait)
-	unlock, err := Lock(waiting, target)
-	cancel()
+	unlock, err := lockWaiting(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +42,12 @@ func Install(ctx context.Context, target Target, options Options, observer Obser
 		return nil, err
 	}
 	return p, p.Apply(ctx, observer)
+}
+
+func lockWaiting(ctx context.Context, target Target) (unlock func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	return Lock(waiting, target)
 }
 
 // lockWait is how long a run waits for another to end.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
@@ -26,6 +27,7 @@ type installed struct {
 	image   string // the Xen image
 	config  []byte // xen.cfg's text, nil where it can't be read
 	cfg     xencfg.Config
+	release map[string]string // .osrel of a type #2 image
 	// refs are the files on $BOOT, beside the entry, that it takes to boot.
 	refs []string
 	// broken is the first thing that keeps it from booting; nil if nothing does.
@@ -34,9 +36,10 @@ type installed struct {
 
 // stock is all of ours that stands on $BOOT.
 type stock struct {
-	entries []*installed // sorted by entry id
+	entries []*installed // from old to new, each profile by itself
 	payload []string     // files whose names have our form, referred to or not
 	staged  []string     // left behind by a run that was cut off
+	strange []string     // entries of our name that start no image of ours: not ours
 }
 
 // generationStem is what our ids look like after "xen-": the live forms of NixOS' entry names.
@@ -97,10 +100,21 @@ func readStock(boot esp.FS) (*stock, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if e := readEntry(boot, name); e != nil {
+		n, ok := esp.ParseName(path.Base(name))
+		if !ok || n.Kind != esp.Xen {
+			continue
+		}
+		if e := readEntry(boot, name, n); e != nil {
 			s.entries = append(s.entries, e)
+		} else {
+			s.strange = append(s.strange, name)
 		}
 	}
+	slices.SortStableFunc(s.entries, func(a, b *installed) int {
+		first, _ := esp.ParseStem(a.id)
+		second, _ := esp.ParseStem(b.id)
+		return first.Compare(second)
+	})
 	return s, nil
 }
 
@@ -135,11 +149,7 @@ const (
 
 // readEntry reads an entry xen-*.conf. It returns nil for one that is not ours: one that
 // does not point at payload of ours.
-func readEntry(boot esp.FS, file string) *installed {
-	name, ok := esp.ParseName(path.Base(file))
-	if !ok || name.Kind != esp.Xen {
-		return nil
-	}
+func readEntry(boot esp.FS, file string, name esp.Name) *installed {
 	text, err := esp.ReadFile(boot, file, maxEntry)
 	if err != nil {
 		return nil
@@ -184,6 +194,9 @@ func readUnified(boot esp.FS, name string) *installed {
 		return nil
 	}
 	e.readConfigSection(boot, image)
+	if osrel, err := sectionBytes(image, ".osrel"); err == nil {
+		e.release = parseOSRelease(string(osrel))
+	}
 	if _, ok := image.Section(".kernel"); !ok && e.broken == nil {
 		e.broken = fmt.Errorf("%s: no .kernel section", boot.Path(name))
 	}

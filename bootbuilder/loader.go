@@ -219,7 +219,7 @@ func (p *Plan) retargetGlob(key, prefix, rest string) string {
 	switch {
 	case prefix == "nixos-" && xen && p.options.Default == DefaultXen && !(counting && key == "default"):
 		return "xen-" + rest
-	case prefix == "xen-" && len(p.Generations) > 0 && (!xen || p.options.Default == DefaultNixOS):
+	case prefix == "xen-" && p.decisive() && (!xen || p.options.Default == DefaultNixOS):
 		return "nixos-" + rest
 	}
 	return prefix + rest
@@ -241,7 +241,7 @@ func (p *Plan) failed(g *Generation) bool { return g.Out != nil && g.Out.Wrong()
 
 // goesAway reports whether a value names a Xen entry that is stale, or gone already.
 func (p *Plan) goesAway(value string) bool {
-	if len(p.Generations) == 0 {
+	if !p.decisive() {
 		return false
 	}
 	for _, e := range p.stale.entries {

@@ -33,6 +33,9 @@ type Options struct {
 	Default DefaultMode // which entry loader.conf starts
 	Limit   int         // the newest N generations of each profile; 0 for all
 	Signer  Signer      // signs unified images; nil: they stay unsigned
+	// EFIVars is the folder of the EFI variables of the machine that Target belongs to
+	// (efivarfs), or "" where that is not the running one.
+	EFIVars string
 	// RunInitrdSecrets allows running each generation's initrdSecrets program, which is
 	// code from Root, where an initrd has to be made anew.
 	RunInitrdSecrets bool

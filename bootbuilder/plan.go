@@ -11,6 +11,7 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -34,6 +35,9 @@ type Plan struct {
 	loader  loaderChange
 	// temporary are folders on the running system, for as long as the plan is open.
 	temporary []string
+	firmware  secureboot.State
+	// removal is a plan that leaves nothing of ours.
+	removal bool
 }
 
 // Warning is one thing that the user should know.
@@ -73,6 +77,7 @@ func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error)
 // fill makes the plan, step by step.
 func (p *Plan) fill(ctx context.Context) error {
 	var err error
+	p.readFirmware()
 	if p.stock, err = readStock(p.target.Boot); err != nil {
 		return err
 	}
@@ -92,6 +97,8 @@ func (p *Plan) fill(ctx context.Context) error {
 		return err
 	}
 	p.keepStanding()
+	p.mindFirmware()
+	p.mindEditor()
 	if err := p.findStale(); err != nil {
 		return err
 	}
@@ -102,7 +109,10 @@ func (p *Plan) fill(ctx context.Context) error {
 
 // Close lets go of the root folder, and removes what was made for the run.
 func (p *Plan) Close() error {
-	err := p.in.root.Close()
+	var err error
+	if p.in.root != nil {
+		err = p.in.root.Close()
+	}
 	for _, dir := range p.temporary {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
@@ -341,7 +351,7 @@ func (p *Plan) keepStanding() {
 		delete(keep, strings.ToLower(b.gen.ID)) // of a collision, one is in
 	}
 	for _, e := range p.stock.entries {
-		if keep[strings.ToLower(e.id)] && (e.broken == nil || len(p.Generations) == 0) {
+		if keep[strings.ToLower(e.id)] && e.broken == nil {
 			p.kept = append(p.kept, e)
 		}
 	}
@@ -351,7 +361,7 @@ func (p *Plan) keepStanding() {
 // found, the installer before us most likely failed: then nothing is stale.
 func (p *Plan) findStale() error {
 	p.stale.sizes = make(map[string]int64)
-	if len(p.Generations) == 0 {
+	if !p.decisive() {
 		return nil
 	}
 	needed := make(map[string]bool)
@@ -390,6 +400,9 @@ func (p *Plan) findStale() error {
 	}
 	return nil
 }
+
+// decisive reports whether what is not planned is stale.
+func (p *Plan) decisive() bool { return p.removal || len(p.Generations) > 0 }
 
 func (s *staleFiles) size(boot esp.FS, name string) {
 	if info, err := boot.Stat(name); err == nil {

@@ -88,6 +88,14 @@ func EmptyReport(esp string) *Report {
 	}
 }
 
+// WithError notes in a report what went wrong, if anything did.
+func (r *Report) WithError(err error) *Report {
+	if err != nil {
+		r.Error, r.Hint = err.Error(), Hint(err)
+	}
+	return r
+}
+
 // Report describes the plan: what it does, or did.
 func (p *Plan) Report() *Report {
 	r := EmptyReport(p.target.ESP.Path("."))

@@ -4,7 +4,11 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
@@ -19,6 +23,32 @@ type Signer interface {
 	// SignDigest signs an image's Authentihash (SHA-256) and returns a DER-encoded
 	// PKCS #7 SignedData.
 	SignDigest(digest [32]byte) ([]byte, error)
+}
+
+// FileSigner is a [Signer] that signs whole images, as programs do: sbsign, sbctl, a smart
+// card's tool. Its SignDigest is never called.
+type FileSigner interface {
+	Signer
+	// SignFile reads the image unsigned and writes the signed one to signed, which does
+	// not exist yet. Both are paths on the running system.
+	SignFile(ctx context.Context, unsigned, signed string) error
+}
+
+// NewCommandSigner makes a [FileSigner] of a program that gets the two paths as its last
+// arguments. What it signs is held against the certificate.
+func NewCommandSigner(argv []string, cert *x509.Certificate) FileSigner {
+	return commandSigner{secureboot.Command{Argv: argv}, cert}
+}
+
+type commandSigner struct {
+	secureboot.Command
+	cert *x509.Certificate
+}
+
+func (c commandSigner) Certificate() *x509.Certificate { return c.cert }
+
+func (c commandSigner) SignDigest([32]byte) ([]byte, error) {
+	return nil, errors.New("a program signs files, not digests")
 }
 
 // NewSigner makes a [Signer] of an RSA key and the certificate that belongs to it.
@@ -37,6 +67,9 @@ func LoadSigner(keyFile, certFile string) (Signer, []string, error) {
 func LoadSignerBundle(dir string) (Signer, []string, error) {
 	return loaded(secureboot.LoadBundle(dir))
 }
+
+// LoadCertificate reads the certificate that verifies signed images, PEM or DER.
+func LoadCertificate(file string) (*x509.Certificate, error) { return secureboot.LoadCertificate(file) }
 
 func loaded(k *secureboot.KeyPair, warnings []secureboot.Warning, err error) (Signer, []string, error) {
 	if err != nil {
@@ -79,6 +112,9 @@ func signedFile(in *inputs, name string, r recipe, sign Signer) (*file, error) {
 
 // writeSigned writes an image, signs it, and verifies what it wrote.
 func writeSigned(ctx context.Context, a *pe.Assembly, w esp.Writer, sign Signer) error {
+	if files, ok := sign.(FileSigner); ok {
+		return writeSignedFile(ctx, a, w, files)
+	}
 	if err := a.WriteTo(cancelableWriter{ctx, w}); err != nil {
 		return err
 	}
@@ -98,4 +134,54 @@ func writeSigned(ctx context.Context, a *pe.Assembly, w esp.Writer, sign Signer)
 		return fmt.Errorf("the signature just made does not verify: %w", err)
 	}
 	return nil
+}
+
+// writeSignedFile has a program sign the image in a private folder, and takes over its result
+// only if it is the same image with a signature that verifies.
+func writeSignedFile(ctx context.Context, a *pe.Assembly, w esp.Writer, sign FileSigner) error {
+	dir, err := os.MkdirTemp("", "xen-boot-builder-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	unsigned, signed := filepath.Join(dir, "unsigned.efi"), filepath.Join(dir, "signed.efi")
+	if err := writeUnsigned(ctx, a, unsigned); err != nil {
+		return err
+	}
+	if err := sign.SignFile(ctx, unsigned, signed); err != nil {
+		return err
+	}
+	f, err := os.Open(signed)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	same, err := a.EqualSigned(f, info.Size())
+	if err == nil && !same {
+		err = errors.New("it is another image than the one it was given")
+	}
+	if err == nil {
+		err = secureboot.Verify(f, info.Size(), sign.Certificate())
+	}
+	if err != nil {
+		return fmt.Errorf("what the signing program made is refused: %w", err)
+	}
+	_, err = io.Copy(cancelableWriter{ctx, w}, f)
+	return err
+}
+
+func writeUnsigned(ctx context.Context, a *pe.Assembly, name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = a.WriteTo(cancelableWriter{ctx, f})
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }

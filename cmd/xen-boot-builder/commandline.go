@@ -32,6 +32,7 @@ type commandLine struct {
 	signCert       string
 	pkiBundle      string
 	signCommand    string
+	runSecrets     bool
 	dryRun         bool
 	json           bool
 }
@@ -86,6 +87,7 @@ func newFlags(c *commandLine) *pflag.FlagSet {
 	f.StringVar(&c.signCert, "sign-cert", "", "the key's certificate: PEM `FILE`")
 	f.StringVar(&c.pkiBundle, "pki-bundle", "", "sbctl key folder `DIR` that holds both")
 	f.StringVar(&c.signCommand, "sign-command", "", "sign with `PROGRAM` instead of a key: it gets the unsigned image's path and the output path")
+	f.BoolVar(&c.runSecrets, "run-initrd-secrets", false, "where an initrd is made anew, run its generation's own program that appends the secrets")
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "everything but the writing")
 	f.StringVar((*string)(&c.verbosity), "verbosity", "", "as the `WORD` at the end: "+allVerb)
 	f.BoolVar(&c.json, "json", false, "one JSON document instead of text")

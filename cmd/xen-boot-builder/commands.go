@@ -14,9 +14,41 @@ func commands() []command {
 				"on the disk. A generation that can't be built is left out with a warning.",
 			),
 			flags: join(where, []string{"from", "generation", "layout", "default", "limit",
-				"sign-key", "sign-cert", "pki-bundle", "sign-command", "dry-run", "verbosity"}, output),
+				"sign-key", "sign-cert", "pki-bundle", "sign-command", "run-initrd-secrets", "dry-run", "verbosity"}, output),
 			words: true,
 			run:   runInstall,
+		},
+		{
+			name:    "list",
+			summary: "list the Xen entries",
+			details: lines(
+				"One line for each: id, Xen's version, layout, the size of all that it needs,",
+				"and whether what it names is there; below it, title and version.",
+			),
+			flags: join([]string{"esp", "boot", "allow-unmounted"}, output),
+			run:   runList,
+		},
+		{
+			name:    "verify",
+			summary: "say of each Xen entry whether it can boot",
+			details: lines(
+				"Reads each entry as systemd-boot and Xen would: the image and its sections,",
+				"xen.cfg, kernel, ramdisk, the toplevel in the store, and with --sign-cert the",
+				"signature. The exit code is 1 if any can't boot.",
+			),
+			flags: join(where, []string{"sign-cert"}, output),
+			run:   runVerify,
+		},
+		{
+			name:    "remove",
+			summary: "take away all Xen entries, and give loader.conf its NixOS default back",
+			details: lines(
+				"For when Xen is switched off. Only entries and files of this program's and of",
+				"nixpkgs' script's making go.",
+			),
+			flags: join([]string{"esp", "boot", "allow-unmounted", "dry-run", "verbosity"}, output),
+			words: true,
+			run:   runRemove,
 		},
 		{
 			name:    "version",

@@ -10,18 +10,15 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
+// efivars is where Linux shows the running machine's EFI variables.
+const efivars = "/sys/firmware/efi/efivars"
+
 // runInstall brings each ESP in line in turn, whatever becomes of the others.
 func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	signer, err := c.signer(ui)
 	if err != nil {
 		return err
 	}
-	return c.eachESP(ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
-		return c.installOne(ctx, ui, target, signer)
-	}, ui.renderInstall)
-}
-
-func (c *commandLine) installOne(ctx context.Context, ui *ui, target bootbuilder.Target, signer bootbuilder.Signer) (*bootbuilder.Report, error) {
 	options := bootbuilder.Options{
 		Root:    c.root,
 		From:    bootbuilder.Source(c.from),
@@ -30,75 +27,102 @@ func (c *commandLine) installOne(ctx context.Context, ui *ui, target bootbuilder
 		Default: bootbuilder.DefaultMode(c.defaultMode),
 		Limit:   c.limit,
 		Signer:  signer,
+
+		RunInitrdSecrets: c.runSecrets,
 	}
-	var plan *bootbuilder.Plan
-	var err error
-	if c.dryRun {
-		if plan, err = bootbuilder.NewPlan(ctx, target, options); err == nil {
-			err = plan.Check()
+	if c.root == "/" {
+		options.EFIVars = efivars
+	}
+	return c.report(ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
+		if !c.dryRun {
+			return bootbuilder.Install(ctx, target, options, c.observer(ui))
 		}
-	} else {
-		var observer bootbuilder.Observer
-		if c.verbosity == debug && !c.json {
-			observer.Step = func(text string) { ui.printf("%s\n", printable(text)) }
+		plan, err := bootbuilder.NewPlan(ctx, target, options)
+		if err != nil {
+			return nil, err
 		}
-		plan, err = bootbuilder.Install(ctx, target, options, observer)
+		return plan, plan.Check()
+	}, ui.renderInstall)
+}
+
+// observer tells of each step in debug.
+func (c *commandLine) observer(ui *ui) bootbuilder.Observer {
+	if c.verbosity != debug || c.json {
+		return bootbuilder.Observer{}
 	}
-	if plan == nil {
-		return nil, err
+	return bootbuilder.Observer{Step: func(text string) { ui.printf("%s\n", printable(text)) }}
+}
+
+// report makes a plan for each ESP, done or not, and prints it.
+func (c *commandLine) report(
+	ui *ui,
+	work func(bootbuilder.Target) (*bootbuilder.Plan, error),
+	render func(*commandLine, *bootbuilder.Report, error),
+) error {
+	var reports []*bootbuilder.Report
+	err := c.eachESP(ui, func(dir string, target bootbuilder.Target) error {
+		plan, err := work(target)
+		if plan == nil {
+			return err
+		}
+		defer plan.Close()
+		report := plan.Report()
+		report.DryRun = c.dryRun
+		reports = append(reports, report.WithError(err))
+		if !c.json {
+			render(c, report, err)
+		}
+		return err
+	}, func(dir string, err error) {
+		reports = append(reports, bootbuilder.EmptyReport(dir).WithError(err))
+	})
+	if c.json {
+		if jerr := ui.printJSON(c, reports); jerr != nil {
+			return jerr
+		}
 	}
-	defer plan.Close()
-	report := plan.Report()
-	report.DryRun = c.dryRun
-	return report, err
+	return err
 }
 
 // eachESP opens each ESP and does the work on it. One that fails does not keep the others
-// from being done.
-func (c *commandLine) eachESP(
-	ui *ui,
-	work func(bootbuilder.Target) (*bootbuilder.Report, error),
-	render func(*commandLine, *bootbuilder.Report, error),
-) error {
+// from being done; failed is told of those that could not even be worked on.
+func (c *commandLine) eachESP(ui *ui, work func(dir string, target bootbuilder.Target) error, failed func(dir string, err error)) error {
 	if len(c.esps) == 0 {
 		return usageError{errors.New("no ESP is given: --esp DIR, or efiMountPoint in the environment")}
 	}
 	if c.boot != "" && len(c.esps) > 1 {
 		return usageError{errors.New("--boot goes with one --esp")}
 	}
-	var reports []*bootbuilder.Report
-	failed := false
+	var result error
 	for _, dir := range c.esps {
-		report, err := c.withTarget(dir, work)
-		if c.json {
-			reports = append(reports, jsonReport(dir, report, err))
-		} else {
-			render(c, report, err)
+		worked := false
+		err := c.withTarget(dir, func(target bootbuilder.Target) error {
+			worked = true
+			return work(dir, target)
+		})
+		if err == nil {
+			continue
 		}
-		if err != nil {
-			failed = true
-			if !c.json && len(c.esps) > 1 {
-				err = fmt.Errorf("ESP %s: %w", dir, err)
-			}
-			ui.fail(err)
+		if !worked {
+			failed(dir, err)
 		}
-	}
-	if c.json {
-		if err := ui.printJSON(c, reports); err != nil {
-			return err
+		result = errReported
+		if errors.Is(err, errReported) {
+			continue
 		}
+		if len(c.esps) > 1 {
+			err = fmt.Errorf("ESP %s: %w", dir, err)
+		}
+		ui.fail(err)
 	}
-	if failed {
-		return errReported
-	}
-	return nil
+	return result
 }
 
 // withTarget opens the file systems, checks that they are mounted, and closes them after work.
-func (c *commandLine) withTarget(dir string, work func(bootbuilder.Target) (*bootbuilder.Report, error)) (*bootbuilder.Report, error) {
+func (c *commandLine) withTarget(dir string, work func(bootbuilder.Target) error) error {
 	espFS, err := c.openDir("--esp", dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer espFS.Close()
 	if c.boot == "" {
@@ -106,7 +130,7 @@ func (c *commandLine) withTarget(dir string, work func(bootbuilder.Target) (*boo
 	}
 	boot, err := c.openDir("--boot", c.boot)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer boot.Close()
 	return work(bootbuilder.NewTarget(espFS, boot))

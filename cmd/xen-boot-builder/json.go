@@ -13,17 +13,6 @@ type document struct {
 	ESPs    []*bootbuilder.Report `json:"esps"`
 }
 
-// jsonReport is a report that also says what went wrong.
-func jsonReport(dir string, report *bootbuilder.Report, err error) *bootbuilder.Report {
-	if report == nil {
-		report = bootbuilder.EmptyReport(dir)
-	}
-	if err != nil {
-		report.Error, report.Hint = err.Error(), hintOf(err)
-	}
-	return report
-}
-
 func (u *ui) printJSON(c *commandLine, reports []*bootbuilder.Report) error {
 	e := json.NewEncoder(u.out)
 	e.SetIndent("", "  ")

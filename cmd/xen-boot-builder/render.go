@@ -32,12 +32,16 @@ func (u *ui) renderInstall(c *commandLine, r *bootbuilder.Report, err error) {
 		return
 	}
 	u.renderGenerations(c.verbosity, r)
+	u.loaderConf(r)
+	if !r.Changed {
+		u.printf("No change\n")
+	}
+}
+
+func (u *ui) loaderConf(r *bootbuilder.Report) {
 	if r.LoaderConf != nil {
 		u.printf("%s\n", u.paint(bold, "loader.conf"))
 		u.diff(r.LoaderConf.Diff)
-	}
-	if !r.Changed {
-		u.printf("No change\n")
 	}
 }
 

@@ -12,10 +12,18 @@ func (c *commandLine) signer(ui *ui) (bootbuilder.Signer, error) {
 	var warnings []string
 	var err error
 	switch {
-	case c.pkiBundle != "" && (c.signKey != "" || c.signCert != ""):
-		return nil, usageError{errors.New("--pki-bundle goes without --sign-key and --sign-cert")}
+	case c.pkiBundle != "" && (c.signKey != "" || c.signCert != "" || c.signCommand != ""):
+		return nil, usageError{errors.New("--pki-bundle goes without --sign-key, --sign-cert and --sign-command")}
 	case c.pkiBundle != "":
 		signer, warnings, err = bootbuilder.LoadSignerBundle(c.pkiBundle)
+	case c.signCommand != "" && (c.signKey != "" || c.signCert == ""):
+		return nil, usageError{errors.New("--sign-command goes with --sign-cert, and without --sign-key")}
+	case c.signCommand != "":
+		cert, err := bootbuilder.LoadCertificate(c.signCert)
+		if err != nil {
+			return nil, err
+		}
+		return bootbuilder.NewCommandSigner([]string{c.signCommand}, cert), nil
 	case c.signKey != "" && c.signCert != "":
 		signer, warnings, err = bootbuilder.LoadSigner(c.signKey, c.signCert)
 	case c.signKey != "" || c.signCert != "":

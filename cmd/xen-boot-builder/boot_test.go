@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
+)
+
+// The tests whose name starts with TestBoot install Xen entries with the program, on an ESP as NixOS' installers leave it, and start the
+// machine: firmware, systemd-boot, Xen, Linux as dom0. They are not parallel with each other, only within, so that no more
+// than two machines run at once.
+
+// TestBootLayouts starts what the program made the default, in each layout.
+func TestBootLayouts(t *testing.T) {
+	lab := newBootLab(t)
+	for _, c := range []struct {
+		name   string
+		layout string
+		names  fixtures.EntryNames
+		script bool // nixpkgs' script ran before us
+		extra  bool // dom0 gets a second initrd
+		newer  bool // the other generation is started too
+	}{
+		{name: "shared", layout: "shared", names: fixtures.ContentHashNames, extra: true, newer: true},
+		{name: "embedded", layout: "embedded", names: fixtures.GenerationNames},
+		{name: "unified", layout: "unified", names: fixtures.ContentHashNames, extra: true},
+		{name: "taken over from the script", layout: "shared", names: fixtures.GenerationNames, script: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var extra []string
+			if c.extra {
+				extra = append(extra, "EFI/extra/second.img")
+			}
+			sys := newBootSystem(t, lab.assets, extra...)
+			for _, name := range extra {
+				sys.write(t, name, firmware.Cpio(map[string]string{"extra": "second initrd\n"}))
+			}
+			options := fixtures.SystemdBoot{Names: c.names, Loader: bootRead(t, lab.assets.SystemdBoot)}
+			entries, err := sys.root.InstallSystemdBoot(sys.esp, options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.script {
+				if err := sys.root.InstallScript(sys.esp, entries, options); err != nil {
+					t.Fatal(err)
+				}
+			}
+			sys.install(t, "--layout", c.layout)
+
+			verdict := lab.boot(t, firmware.Machine{Image: sys.esp})
+			wantDom0(t, verdict, sys.rolledBack)
+			// The menu has the title, and the version since two entries have the same title.
+			if want := "NixOS (with Xen Hypervisor) (Generation 2 "; !strings.Contains(verdict.Log, want) {
+				t.Errorf("the menu has no %s", want)
+			}
+			if want := strings.Repeat("second initrd", len(extra)); verdict.Extra != want {
+				t.Errorf("the second initrd brought %q, want %q", verdict.Extra, want)
+			}
+			if !c.newer {
+				return
+			}
+			id := strings.TrimSuffix(strings.Replace(bootEntry(t, entries, sys.newest).ID, "nixos-", "xen-", 1), ".conf")
+			wantDom0(t, lab.boot(t, firmware.Machine{Image: sys.esp, Entry: id + "*"}), sys.newest)
+		})
+	}
+}
+
+// bootLab is where the machines of one test run.
+type bootLab struct {
+	assets firmware.Assets
+	slots  chan struct{} // one for each machine that may run
+}
+
+func newBootLab(t *testing.T) *bootLab {
+	t.Helper()
+	return &bootLab{assets: firmware.NeedBoot(t), slots: make(chan struct{}, 2)}
+}
+
+// boot starts a machine as soon as there is room for it.
+func (l *bootLab) boot(t *testing.T, m firmware.Machine) firmware.Verdict {
+	t.Helper()
+	l.slots <- struct{}{}
+	defer func() { <-l.slots }()
+	verdict, err := m.Boot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%v after %.1f s: %s", verdict.State, verdict.Took.Seconds(), verdict.Why)
+	if os.Getenv("XBB_DUMP") != "" { t.Logf("%s", verdict.Log) }
+	return verdict
+}
+
+// bootSystem is a NixOS with two generations that have Xen, and its ESP.
+type bootSystem struct {
+	root *fixtures.Root
+	esp  string
+	// The default is not the newest: an ESP without a valid default would start that.
+	rolledBack, newest *fixtures.Toplevel
+}
+
+// newBootSystem makes a NixOS of real files. Its ESP is left to an installer.
+func newBootSystem(t *testing.T, assets firmware.Assets, extraInitrds ...string) *bootSystem {
+	t.Helper()
+	dir := t.TempDir()
+	s := &bootSystem{root: fixtures.NewRoot(filepath.Join(dir, "root")), esp: filepath.Join(dir, "esp")}
+	system := func(marker string) fixtures.System {
+		return fixtures.System{
+			Kernel:       bootRead(t, assets.Kernel),
+			Initrd:       bootRead(t, assets.Initrd),
+			ExtraInitrds: extraInitrds,
+			Params:       []string{"console=hvc0", "loglevel=4", marker},
+			Xen: &fixtures.Xen{
+				Image:  bootRead(t, assets.Xen),
+				Params: []string{"console=com1", "com1=115200", "loglvl=all", "dom0_mem=512M,max:512M", "dom0_max_vcpus=1"},
+			},
+		}
+	}
+	var err error
+	if s.rolledBack, err = s.root.Add(fixtures.Generation{Number: 2, System: system("xbb.gen=2")}); err != nil {
+		t.Fatal(err)
+	}
+	if s.newest, err = s.root.Add(fixtures.Generation{Number: 3, System: system("xbb.gen=3")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.root.SetDefault(s.rolledBack); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// install runs the program. All has to go well.
+func (s *bootSystem) install(t *testing.T, args ...string) {
+	t.Helper()
+	args = append([]string{"install", "--esp", s.esp, "--root", s.root.Dir(), "--verbosity", "debug"}, args...)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, &stdout, &stderr, func(string) string { return "" })
+	if code != exitDone {
+		t.Fatalf("%q ended with %d\n%s%s", args, code, &stdout, &stderr)
+	}
+	if stderr.Len() > 0 {
+		t.Logf("%q warned:\n%s", args, &stderr)
+	}
+}
+
+// write puts a file on the ESP.
+func (s *bootSystem) write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	file := filepath.Join(s.esp, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func bootRead(t *testing.T, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func bootEntry(t *testing.T, entries []fixtures.Entry, of *fixtures.Toplevel) fixtures.Entry {
+	t.Helper()
+	for _, e := range entries {
+		if e.Toplevel == of {
+			return e
+		}
+	}
+	t.Fatalf("no entry for %s", path.Base(of.Link))
+	return fixtures.Entry{}
+}
+
+// wantDom0 wants a Linux on Xen, each with the parameters that a generation's bootspec says, no less and no more.
+func wantDom0(t *testing.T, v firmware.Verdict, want *fixtures.Toplevel) {
+	t.Helper()
+	if v.State != firmware.Booted {
+		t.Fatal(v)
+	}
+	if !regexp.MustCompile(`^4\.\d+`).MatchString(v.Xen) {
+		t.Errorf("dom0 sees Xen %q, want a version", v.Xen)
+	}
+	// Xen 4.19 and later put the kernel's name in front.
+	_, params, _ := strings.Cut(v.CmdLine, "init=")
+	if want := strings.Join(append([]string{want.Init}, want.System.Params...), " "); params != want {
+		t.Errorf("dom0 got %q, want init=%s", v.CmdLine, want)
+	}
+	if want := strings.Join(want.System.Xen.Params, " "); !strings.Contains(v.Log, want+"\n") {
+		t.Errorf("Xen does not say that it got %s: %v", want, v)
+	}
+	if complaint := regexp.MustCompile(`parameter ".*" (unknown|has invalid value).*`).FindString(v.Log); complaint != "" {
+		t.Errorf("Xen says: %s", complaint)
+	}
+}

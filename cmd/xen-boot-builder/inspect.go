@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+)
+
+// runList lists the Xen entries.
+func runList(_ context.Context, c *commandLine, ui *ui) error {
+	return c.inspect(ui, bootbuilder.List, ui.renderList)
+}
+
+// runVerify says which of them can boot; one that can't is a failure.
+func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
+	options := bootbuilder.InspectOptions{Root: c.root}
+	if c.signCert != "" {
+		var err error
+		if options.Certificate, err = bootbuilder.LoadCertificate(c.signCert); err != nil {
+			return err
+		}
+	}
+	verify := func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
+		i, err := bootbuilder.Verify(ctx, target, options)
+		if err == nil && !i.OK() {
+			err = errProblems
+		}
+		return i, err
+	}
+	return c.inspect(ui, verify, ui.renderVerify)
+}
+
+// errProblems is what verify found, once it was printed.
+var errProblems = fmt.Errorf("%w: problems were found", errReported)
+
+func (c *commandLine) inspect(
+	ui *ui,
+	work func(bootbuilder.Target) (*bootbuilder.Inspection, error),
+	render func(*bootbuilder.Inspection),
+) error {
+	var all []*bootbuilder.Inspection
+	err := c.eachESP(ui, func(dir string, target bootbuilder.Target) error {
+		i, err := work(target)
+		if i != nil {
+			all = append(all, i)
+			if !c.json {
+				render(i)
+			}
+		}
+		return err
+	}, func(dir string, err error) {
+		all = append(all, bootbuilder.EmptyInspection(dir, err))
+	})
+	if c.json {
+		e := json.NewEncoder(ui.out)
+		e.SetIndent("", "  ")
+		if jerr := e.Encode(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
+			return jerr
+		}
+	}
+	return err
+}
+
+// inspectionDocument is what list and verify print with --json.
+type inspectionDocument struct {
+	Schema  int                       `json:"schema"`
+	Command string                    `json:"command"`
+	ESPs    []*bootbuilder.Inspection `json:"esps"`
+}
+
+// renderList prints a table that fits 80 columns: what is too long for its column is cut
+// on the right, but for the id.
+func (u *ui) renderList(i *bootbuilder.Inspection) {
+	if len(i.Entries) == 0 {
+		u.printf("no Xen entries on %s\n", printable(i.Boot))
+		return
+	}
+	rows := [][]string{{"ENTRY", "XEN", "LAYOUT", "SIZE", "STATE"}}
+	for _, e := range i.Entries {
+		id := strings.TrimSuffix(strings.TrimSuffix(e.ID, ".conf"), ".efi")
+		if e.Default {
+			id += " *"
+		}
+		rows = append(rows, []string{printable(id), orDash(printable(e.XenVersion)), string(e.Layout), bootbuilder.FormatSize(e.Size), stateWord(e)})
+	}
+	widths := columnWidths(rows)
+	for n, row := range rows {
+		line := ""
+		for col, cell := range row {
+			if col == len(row)-1 {
+				cell = u.paint(stateSGR(n, i), cell)
+			}
+			line += pad(cell, widths[col], col == len(row)-1)
+		}
+		u.printf("%s\n", line)
+		if n == 0 {
+			continue
+		}
+		e := i.Entries[n-1]
+		if text := printable(strings.TrimSpace(e.Title + ": " + e.Version)); text != ":" {
+			u.printf("  %s\n", cut(text, 78))
+		}
+		for _, p := range e.Problems {
+			u.printf("  %s\n", u.paint(red, printable(p)))
+		}
+	}
+	if slices.ContainsFunc(i.Entries, func(e bootbuilder.EntryStatus) bool { return e.Default }) {
+		u.printf("* is what loader.conf starts\n")
+	}
+}
+
+func stateWord(e bootbuilder.EntryStatus) string {
+	if len(e.Problems) > 0 {
+		return "broken"
+	}
+	return "ok"
+}
+
+func stateSGR(row int, i *bootbuilder.Inspection) string {
+	switch {
+	case row == 0:
+		return bold
+	case len(i.Entries[row-1].Problems) > 0:
+		return red
+	}
+	return green
+}
+
+func columnWidths(rows [][]string) []int {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for n, cell := range row {
+			widths[n] = max(widths[n], len([]rune(cell)))
+		}
+	}
+	return widths
+}
+
+func pad(cell string, width int, last bool) string {
+	if last {
+		return cell
+	}
+	return cell + strings.Repeat(" ", width-len([]rune(cell))+2)
+}
+
+// cut shortens a text to so many characters.
+func cut(s string, width int) string {
+	r := []rune(s)
+	if len(r) <= width {
+		return s
+	}
+	return string(r[:width-1]) + "…"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// renderVerify prints one line for each entry, and what is wrong below it.
+func (u *ui) renderVerify(i *bootbuilder.Inspection) {
+	bad := 0
+	for _, e := range i.Entries {
+		state := u.paint(green, "ok")
+		if len(e.Problems) > 0 {
+			state = u.paint(red, "can't boot")
+			bad++
+		}
+		u.printf("%s: %s\n", printable(e.ID), state)
+		for _, p := range e.Problems {
+			u.printf("  %s\n", printable(p))
+		}
+	}
+	for _, p := range i.Problems {
+		u.printf("%s %s\n", u.paint(red, "problem:"), printable(p))
+	}
+	for _, n := range i.Notes {
+		u.printf("%s %s\n", u.paint(cyan, "note:"), printable(n))
+	}
+	u.printf("%s, %d of them with problems\n", count(len(i.Entries), "Xen entry", "Xen entries"), bad)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+)
+
+// scriptCommands are the scripts' own commands:
+//
+//	fixture KIND            lays out a machine in the working folder: see layOut. $ROOT, $ESP and $BOOT are where it lies
+//	snapshot NAME           remembers what is on $ESP and $BOOT
+//	[!] unchanged NAME      it is still (or no longer) so
+//	resolve VAR PATH        sets VAR to where the store path behind PATH, as seen from inside $ROOT, lies
+//	edit FILE REGEXP TEXT   replaces what matches; it is an error if nothing does
+//	exits CODE PROGRAM...   runs a program and wants this exit code
+//	pty STREAMS PROGRAM...  runs a program with a terminal as its stdout, stderr or both; what it prints there becomes stdout
+func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"fixture":   scriptFixture,
+		"snapshot":  scriptSnapshot,
+		"unchanged": scriptUnchanged,
+		"resolve":   scriptResolve,
+		"edit":      scriptEdit,
+		"exits":     scriptExits,
+		"pty":       scriptPTY,
+	}
+}
+
+func takesArgs(ts *testscript.TestScript, neg bool, args []string, least, most int) {
+	if neg || len(args) < least || most >= 0 && len(args) > most {
+		ts.Fatalf("wrong use")
+	}
+}
+
+func scriptFixture(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 1, 1)
+	m, err := layOut(ts.Getenv("WORK"), args[0])
+	ts.Check(err)
+	ts.Setenv("ROOT", m.root)
+	ts.Setenv("ESP", m.esp)
+	ts.Setenv("BOOT", m.boot)
+}
+
+// snapshotsKey is where a script's snapshots are kept.
+type snapshotsKey struct{}
+
+func scriptSnapshots(ts *testscript.TestScript) map[string]map[string]string {
+	return ts.Value(snapshotsKey{}).(map[string]map[string]string)
+}
+
+// machineSnapshot reads the ESP, and XBOOTLDR where it is another folder.
+func machineSnapshot(ts *testscript.TestScript) map[string]string {
+	all := make(map[string]string)
+	for _, name := range []string{"ESP", "BOOT"} {
+		tree, err := fixtures.Snapshot(ts.Getenv(name))
+		ts.Check(err)
+		for file, content := range tree {
+			all[name+"/"+file] = content
+		}
+	}
+	return all
+}
+
+func scriptSnapshot(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 1, 1)
+	scriptSnapshots(ts)[args[0]] = machineSnapshot(ts)
+}
+
+func scriptUnchanged(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, false, args, 1, 1)
+	before, ok := scriptSnapshots(ts)[args[0]]
+	if !ok {
+		ts.Fatalf("there is no snapshot %s", args[0])
+	}
+	diff := cmp.Diff(before, machineSnapshot(ts))
+	if neg && diff == "" {
+		ts.Fatalf("nothing changed since %s", args[0])
+	}
+	if !neg && diff != "" {
+		ts.Fatalf("changed since %s (-then +now):\n%s", args[0], diff)
+	}
+}
+
+func scriptResolve(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 2, 2)
+	root := ts.Getenv("ROOT")
+	dir, base := filepath.Split(args[1])
+	link, err := os.Readlink(filepath.Join(root, args[1]))
+	if err != nil { // a file behind a link
+		link, err = os.Readlink(filepath.Join(root, dir))
+		link = filepath.Join(link, base)
+	}
+	ts.Check(err)
+	ts.Setenv(args[0], filepath.Join(root, link))
+}
+
+func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 3, 3)
+	file := ts.MkAbs(args[0])
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	text, err := os.ReadFile(file)
+	ts.Check(err)
+	if !re.Match(text) {
+		ts.Fatalf("%s does not match in:\n%s", re, text)
+	}
+	text = re.ReplaceAll(text, []byte(args[2]))
+	ts.Check(os.Remove(file)) // files of the store are read-only
+	ts.Check(os.WriteFile(file, text, 0o444))
+}
+
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 2, -1)
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
