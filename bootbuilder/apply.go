@@ -8,26 +8,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
-
-// Observer is told what [Plan.Apply] does; the zero value listens to nothing.
-type Observer struct {
-	// Step is called before each change, with words for a person: "write /boot/EFI/…".
-	Step func(text string)
-	// Progress is called while bytes are written: so many of all that are to be written,
-	// and the file in hand.
-	Progress func(done, total int64, name string)
-}
-
-func (o Observer) step(format string, args ...any) {
-	if o.Step != nil {
-		o.Step(fmt.Sprintf(format, args...))
-	}
-}
 
 // Install locks $BOOT, makes a plan and applies it: what the command's install does.
 // The plan is returned wherever one could be made, so that it can be reported.
@@ -42,36 +25,6 @@ func Install(ctx context.Context, target Target, options Options, observer Obser
 		return nil, err
 	}
 	return p, p.Apply(ctx, observer)
-}
-
-func lockWaiting(ctx context.Context, target Target) (unlock func(), err error) {
-	waiting, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	return Lock(waiting, target)
-}
-
-// lockWait is how long a run waits for another to end.
-const lockWait = 2 * time.Minute
-
-// Lock keeps other runs off both file systems. A killed run leaves no lock behind.
-func Lock(ctx context.Context, target Target) (unlock func(), err error) {
-	unlockBoot, err := target.Boot.Lock(ctx)
-	if err != nil || target.ESP == target.Boot {
-		return unlockBoot, lockHint(err)
-	}
-	unlockESP, err := target.ESP.Lock(ctx)
-	if err != nil {
-		unlockBoot()
-		return nil, lockHint(err)
-	}
-	return func() { unlockESP(); unlockBoot() }, nil
-}
-
-func lockHint(err error) error {
-	if errors.Is(err, esp.ErrLocked) {
-		return withHint(err, "wait until the other run is done, then try again")
-	}
-	return err
 }
 
 // Check says, without writing, what would keep [Plan.Apply] from succeeding: no room, a
@@ -354,37 +307,4 @@ func (a *applier) removeStale(ctx context.Context) error {
 		_ = p.target.Boot.Remove(payloadDir) // only goes where it is empty
 	}
 	return nil
-}
-
-// progressWriter counts bytes on their way to a file.
-type progressWriter struct {
-	esp.Writer
-	a    *applier
-	name string
-}
-
-func (w *progressWriter) Write(b []byte) (int, error) {
-	n, err := w.Writer.Write(b)
-	w.a.done += int64(n)
-	w.a.observer.Progress(w.a.done, w.a.total, w.name)
-	return n, err
-}
-
-// fileHint says what the user can do about a failed operation on the file system.
-func fileHint(err error) error {
-	switch {
-	case Hint(err) != "":
-		return err
-	case spaceErrno(err):
-		return withHint(err, "nothing that stood was removed; make room on the partition, then run again")
-	case errors.Is(err, syscall.EROFS):
-		return withHint(err, "the partition is mounted read-only: after an error Linux does that to a damaged FAT; unmount it, run fsck.vfat, and mount it again")
-	case errors.Is(err, fs.ErrPermission):
-		return withHint(err, "run as root")
-	case errors.Is(err, syscall.EIO):
-		return withHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
-	case errors.Is(err, context.Canceled):
-		return withHint(err, "what was begun is left in a state that boots; run again to finish")
-	}
-	return err
 }

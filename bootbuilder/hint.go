@@ -1,6 +1,11 @@
 package bootbuilder
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+)
 
 // hinted is an error with a word on what the user can do.
 type hinted struct {
@@ -27,4 +32,23 @@ func Hint(err error) string {
 		return h.hint
 	}
 	return ""
+}
+
+// fileHint says what the user can do about a failed operation on the file system.
+func fileHint(err error) error {
+	switch {
+	case Hint(err) != "":
+		return err
+	case spaceErrno(err):
+		return withHint(err, "nothing that stood was removed; make room on the partition, then run again")
+	case errors.Is(err, syscall.EROFS):
+		return withHint(err, "the partition is mounted read-only: after an error Linux does that to a damaged FAT; unmount it, run fsck.vfat, and mount it again")
+	case errors.Is(err, fs.ErrPermission):
+		return withHint(err, "run as root")
+	case errors.Is(err, syscall.EIO):
+		return withHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
+	case errors.Is(err, context.Canceled):
+		return withHint(err, "what was begun is left in a state that boots; run again to finish")
+	}
+	return err
 }

@@ -6,8 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
@@ -34,111 +32,12 @@ type installed struct {
 	broken error
 }
 
-// stock is all of ours that stands on $BOOT.
-type stock struct {
-	entries []*installed // from old to new, each profile by itself
-	payload []string     // files whose names have our form, referred to or not
-	staged  []string     // left behind by a run that was cut off
-	strange []string     // entries of our name that start no image of ours: not ours
-}
-
-// generationStem is what our ids look like after "xen-": the live forms of NixOS' entry names.
-const generationStem = `(?:.+-)?generation-[0-9]+(?:-specialisation-.+)?|[0-9a-f]{64}`
-
-// The names of payload that this project or nixpkgs' script makes.
-var (
-	ourConfig  = regexp.MustCompile(`(?i)^xen-(?:` + generationStem + `)\.cfg$`)
-	ourImage   = regexp.MustCompile(`(?i)^xen-(?:[0-9a-z._]+-)?[0-9a-f]{20}\.efi$`)
-	ourInitrd  = regexp.MustCompile(`(?i)^initrd-[0-9a-f]{32}\.img$`)
-	ourCopy    = regexp.MustCompile(`(?i)^[0-9a-df-np-sv-z]{32}-.+\.efi$`)
-	ourUnified = regexp.MustCompile(`(?i)^(xen-(?:` + generationStem + `))-[0-9a-f]{16}\.efi$`)
-	scriptFile = regexp.MustCompile(`(?i)^xen-(?:` + generationStem + `)(?:\+[0-9]+(?:-[0-9]+)?)?\.efi$`)
-)
-
-// ownPayload reports whether a file on $BOOT is of our making, by its name alone.
-// An image in EFI/Linux also has to carry .config: that folder belongs to all.
-func ownPayload(name string) bool {
-	dir, base := path.Split(name)
-	switch {
-	case strings.EqualFold(dir, payloadDir+"/"):
-		return ourConfig.MatchString(base) || ourImage.MatchString(base) || ourInitrd.MatchString(base) || ourCopy.MatchString(base)
-	case strings.EqualFold(dir, nixosDir+"/"):
-		return scriptFile.MatchString(base)
-	case strings.EqualFold(dir, unifiedDir+"/"):
-		return ourUnified.MatchString(base)
+// file is what makes the entry one: its own file, or the image itself.
+func (e *installed) file() string {
+	if e.entry != "" {
+		return e.entry
 	}
-	return false
-}
-
-// readStock takes stock of $BOOT.
-func readStock(boot esp.FS) (*stock, error) {
-	s := &stock{}
-	for _, dir := range []string{payloadDir, nixosDir, unifiedDir} {
-		names, err := s.list(boot, dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			if !ownPayload(name) {
-				continue
-			}
-			if dir == unifiedDir {
-				e := readUnified(boot, name)
-				if e == nil {
-					continue
-				}
-				s.entries = append(s.entries, e)
-			}
-			s.payload = append(s.payload, name)
-		}
-	}
-	if _, err := s.list(boot, path.Dir(loaderConf)); err != nil { // for what is staged
-		return nil, err
-	}
-	names, err := s.list(boot, entriesDir)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		n, ok := esp.ParseName(path.Base(name))
-		if !ok || n.Kind != esp.Xen {
-			continue
-		}
-		if e := readEntry(boot, name, n); e != nil {
-			s.entries = append(s.entries, e)
-		} else {
-			s.strange = append(s.strange, name)
-		}
-	}
-	slices.SortStableFunc(s.entries, func(a, b *installed) int {
-		first, _ := esp.ParseStem(a.id)
-		second, _ := esp.ParseStem(b.id)
-		return first.Compare(second)
-	})
-	return s, nil
-}
-
-// list gives the regular files of a folder that may not exist, and keeps staged ones apart.
-func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
-	entries, err := boot.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, withHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
-	}
-	var names []string
-	for _, e := range entries {
-		name := path.Join(dir, e.Name())
-		switch {
-		case e.IsDir():
-		case esp.IsStaged(e.Name()):
-			s.staged = append(s.staged, name)
-		default:
-			names = append(names, name)
-		}
-	}
-	return names, nil
+	return e.image
 }
 
 // maxEntry and maxConfig bound what is read of a small file, in bytes.

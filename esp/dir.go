@@ -39,7 +39,9 @@ func (d *Dir) Path(name string) string { return filepath.Join(d.dir, filepath.Fr
 
 // Open opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
 func (d *Dir) Open(name string) (File, error) {
-	f, err := d.root.OpenFile(d.find(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := folded(d, name, func(name string) (*os.File, error) {
+		return d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	})
 	if err != nil {
 		return nil, d.wrap(err, name)
 	}
@@ -56,13 +58,13 @@ func (d *Dir) Open(name string) (File, error) {
 
 // Stat describes a file or folder.
 func (d *Dir) Stat(name string) (fs.FileInfo, error) {
-	info, err := d.root.Stat(d.find(name))
+	info, err := folded(d, name, d.root.Stat)
 	return info, d.wrap(err, name)
 }
 
 // ReadDir lists a folder, sorted by name.
 func (d *Dir) ReadDir(name string) ([]fs.DirEntry, error) {
-	list, err := fs.ReadDir(d.root.FS(), d.find(name))
+	list, err := folded(d, name, func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(d.root.FS(), name) })
 	return list, d.wrap(err, name)
 }
 
@@ -89,7 +91,7 @@ func (d *Dir) Mkdir(name string) error { return d.wrap(d.root.Mkdir(d.find(name)
 
 // SyncDir brings a folder's changes to the disk.
 func (d *Dir) SyncDir(name string) error {
-	f, err := d.root.Open(d.find(name))
+	f, err := folded(d, name, d.root.Open)
 	if err != nil {
 		return d.wrap(err, name)
 	}
@@ -168,6 +170,18 @@ func lockFile(ctx context.Context, f *os.File) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// folded does op on a name, and only where that finds nothing looks for the name in another
+// letter case.
+func folded[T any](d *Dir, name string, op func(string) (T, error)) (T, error) {
+	result, err := op(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if found := d.find(name); found != name {
+			return op(found)
+		}
+	}
+	return result, err
 }
 
 // find gives a name in the letter case it has on the disk, as FAT would find it.

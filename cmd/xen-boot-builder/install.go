@@ -35,7 +35,9 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	}
 	return c.report(ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
 		if !c.dryRun {
-			return bootbuilder.Install(ctx, target, options, c.observer(ui))
+			bar := c.newProgress(ui)
+			defer bar.finish()
+			return bootbuilder.Install(ctx, target, options, c.observer(ui, bar))
 		}
 		plan, err := bootbuilder.NewPlan(ctx, target, options)
 		if err != nil {
@@ -45,12 +47,16 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	}, ui.renderInstall)
 }
 
-// observer tells of each step in debug.
-func (c *commandLine) observer(ui *ui) bootbuilder.Observer {
-	if c.verbosity != debug || c.json {
-		return bootbuilder.Observer{}
+// observer tells of each step in debug, and of progress on a terminal.
+func (c *commandLine) observer(ui *ui, bar *progress) bootbuilder.Observer {
+	var o bootbuilder.Observer
+	if c.verbosity == debug && !c.json {
+		o.Step = func(text string) { ui.printf("%s\n", printable(text)) }
 	}
-	return bootbuilder.Observer{Step: func(text string) { ui.printf("%s\n", printable(text)) }}
+	if bar != nil {
+		o.Progress = bar.update
+	}
+	return o
 }
 
 // report makes a plan for each ESP, done or not, and prints it.

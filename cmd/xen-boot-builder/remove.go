@@ -12,7 +12,7 @@ func runRemove(ctx context.Context, c *commandLine, ui *ui) error {
 		if c.dryRun {
 			return bootbuilder.NewRemoval(target)
 		}
-		return bootbuilder.Remove(ctx, target, c.observer(ui))
+		return bootbuilder.Remove(ctx, target, c.observer(ui, nil))
 	}, ui.renderRemove)
 }
 

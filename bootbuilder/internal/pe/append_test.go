@@ -148,6 +148,7 @@ func TestAppendRefuses(t *testing.T) {
 	base := recipe{debug: true}.build(t)
 	buildid, _ := parse(t, base).Section(".buildid")
 	debugEntry := int(buildid.Offset)
+	named := recipe{symbols: true, longName: true}.build(t) // its string table has 16 bytes
 	ok := []pe.NewSection{section(".config", "x")}
 	zeros := func(name string, size int64) pe.NewSection {
 		return pe.NewSection{Name: name, Data: endless{}, Size: size}
@@ -161,37 +162,39 @@ func TestAppendRefuses(t *testing.T) {
 		add  []pe.NewSection
 		want string
 	}{
-		"name that exists":     {base, []pe.NewSection{section(".rodata", "x")}, `there is a section ".rodata" already`},
-		"name twice":           {base, []pe.NewSection{section(".a", "x"), section(".a", "y")}, `there is a section ".a" already`},
-		"no name":              {base, []pe.NewSection{section("", "x")}, "1 to 8 bytes"},
-		"long name":            {base, []pe.NewSection{section(".ramdisks", "x")}, `".ramdisks": it has to be 1 to 8`},
-		"name with NUL":        {base, []pe.NewSection{section(".a\x00", "x")}, "byte 0x00"},
-		"name like a long one": {base, []pe.NewSection{section("/4", "x")}, "byte 0x2f"},
-		"no data":              {base, []pe.NewSection{{Name: ".a", Size: 1}}, "no data"},
-		"negative size":        {base, []pe.NewSection{zeros(".a", -1)}, "its size is -1"},
-		"2 GiB":                {base, []pe.NewSection{zeros(".a", 1<<31)}, "2 GiB"},
-		"2 GiB in two":         {base, []pe.NewSection{zeros(".a", 1<<30), zeros(".b", 1<<30)}, `section ".b": the image would reach 2 GiB`},
-		"huge":                 {base, []pe.NewSection{zeros(".a", 1<<62)}, "2 GiB"},
-		"many":                 {base, many, "103 sections"},
-		"FileAlignment 0":      {put32(base, optAt+36, 0), ok, "alignment"},
-		"FileAlignment 48":     {put32(base, optAt+36, 48), ok, "alignment"},
-		"FileAlignment 1 MiB":  {put32(base, optAt+36, 1<<20), ok, "alignment"},
-		"SectionAlignment 2G":  {put32(base, optAt+32, 1<<31), ok, "alignment"},
-		"address at the top":   {put32(base, tableAt+12, 0xffffffff), ok, "2 GiB"},
-		"relocations":          {put16(base, tableAt+32, 1), ok, "relocations"},
-		"headers reach in":     {put32(base, optAt+60, 0x10000), ok, "overlap"},
-		"content in headers":   {put32(base, tableAt+20, 0x40), ok, "overlap"},
-		"section in headers":   {put32(base, tableAt+12, 0x10), ok, "no room for headers"},
-		"no room used":         {put32(recipe{room: 80}.build(t), tableAt+7*40, 1), ok, "in use"},
-		"no sections":          {put16(base, coffAt+2, 0), ok, "no section with content"},
-		"initialised data":     {put32(base, optAt+8, 0xffffffff), ok, "overflow"},
-		"debug nowhere":        {put32(base, optAt+112+6*8, 0x7000000), ok, "debug directory"},
-		"debug without end":    {put32(base, optAt+112+6*8+4, 0x7000000), ok, "debug directory"},
-		"debug data nowhere":   {put32(base, debugEntry+24, 0x7000000), ok, "debug data"},
-		"table not at the end": {put32(put32(base, securityAt, 0x300), securityAt+4, 8), ok, "certificate table"},
-		"table over sections":  {put32(put32(base, securityAt, uint32(len(base)-64)), securityAt+4, 64), ok, "overlap the certificate table"},
-		"symbols nowhere":      {put32(recipe{symbols: true, longName: true}.build(t), coffAt+8, 0x7fffffff), ok, "symbol table"},
-		"symbols without end":  {put32(recipe{symbols: true, longName: true}.build(t), coffAt+12, 0xffffffff), ok, "symbol table"},
+		"name that exists":        {base, []pe.NewSection{section(".rodata", "x")}, `there is a section ".rodata" already`},
+		"name twice":              {base, []pe.NewSection{section(".a", "x"), section(".a", "y")}, `there is a section ".a" already`},
+		"no name":                 {base, []pe.NewSection{section("", "x")}, "1 to 8 bytes"},
+		"long name":               {base, []pe.NewSection{section(".ramdisks", "x")}, `".ramdisks": it has to be 1 to 8`},
+		"name with NUL":           {base, []pe.NewSection{section(".a\x00", "x")}, "byte 0x00"},
+		"name like a long one":    {base, []pe.NewSection{section("/4", "x")}, "byte 0x2f"},
+		"no data":                 {base, []pe.NewSection{{Name: ".a", Size: 1}}, "no data"},
+		"negative size":           {base, []pe.NewSection{zeros(".a", -1)}, "its size is -1"},
+		"2 GiB":                   {base, []pe.NewSection{zeros(".a", 1<<31)}, "2 GiB"},
+		"2 GiB in two":            {base, []pe.NewSection{zeros(".a", 1<<30), zeros(".b", 1<<30)}, `section ".b": the image would reach 2 GiB`},
+		"huge":                    {base, []pe.NewSection{zeros(".a", 1<<62)}, "2 GiB"},
+		"many":                    {base, many, "103 sections"},
+		"FileAlignment 0":         {put32(base, optAt+36, 0), ok, "alignment"},
+		"FileAlignment 48":        {put32(base, optAt+36, 48), ok, "alignment"},
+		"FileAlignment 1 MiB":     {put32(base, optAt+36, 1<<20), ok, "alignment"},
+		"SectionAlignment 2G":     {put32(base, optAt+32, 1<<31), ok, "alignment"},
+		"address at the top":      {put32(base, tableAt+12, 0xffffffff), ok, "2 GiB"},
+		"relocations":             {put16(base, tableAt+32, 1), ok, "relocations"},
+		"headers reach in":        {put32(base, optAt+60, 0x10000), ok, "overlap"},
+		"content in headers":      {put32(base, tableAt+20, 0x40), ok, "overlap"},
+		"section in headers":      {put32(base, tableAt+12, 0x10), ok, "no room for headers"},
+		"no room used":            {put32(recipe{room: 80}.build(t), tableAt+7*40, 1), ok, "in use"},
+		"no sections":             {put16(base, coffAt+2, 0), ok, "no section with content"},
+		"initialised data":        {put32(base, optAt+8, 0xffffffff), ok, "overflow"},
+		"debug nowhere":           {put32(base, optAt+112+6*8, 0x7000000), ok, "debug directory"},
+		"debug without end":       {put32(base, optAt+112+6*8+4, 0x7000000), ok, "debug directory"},
+		"debug data nowhere":      {put32(base, debugEntry+24, 0x7000000), ok, "debug data"},
+		"table not at the end":    {put32(put32(base, securityAt, 0x300), securityAt+4, 8), ok, "certificate table"},
+		"table over sections":     {put32(put32(base, securityAt, uint32(len(base)-64)), securityAt+4, 64), ok, "overlap the certificate table"},
+		"string table of 0 bytes": {put32(named, len(named)-16, 0), ok, "string table"},
+		"string table too long":   {put32(named, len(named)-16, 17), ok, "string table"},
+		"symbols nowhere":         {put32(named, coffAt+8, 0x7fffffff), ok, "symbol table"},
+		"symbols without end":     {put32(named, coffAt+12, 0xffffffff), ok, "symbol table"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -133,10 +133,10 @@ func (im *Image) measureSymbols(l *layout, content int64) error {
 	if err != nil {
 		return fmt.Errorf("read string table: %w", err)
 	}
-	end := names + int64(max(4, binary.LittleEndian.Uint32(size)))
+	end := names + int64(binary.LittleEndian.Uint32(size)) // which counts its own 4 bytes
 	switch {
-	case end > content:
-		return fmt.Errorf("the string table ends at byte %d of %d", end, content)
+	case end < names+4 || end > content:
+		return fmt.Errorf("the string table, bytes %d to %d, is damaged or lies outside of the file's %d", names, end, content)
 	case off >= l.endRaw:
 		l.symbols = span{off, end}
 	case end > l.endRaw:

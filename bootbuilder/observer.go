@@ -1,0 +1,36 @@
+package bootbuilder
+
+import (
+	"fmt"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Observer is told what [Plan.Apply] does; the zero value listens to nothing.
+type Observer struct {
+	// Step is called before each change, with words for a person: "write /boot/EFI/…".
+	Step func(text string)
+	// Progress is called while bytes are written: so many of all that are to be written,
+	// and the file in hand.
+	Progress func(done, total int64, name string)
+}
+
+func (o Observer) step(format string, args ...any) {
+	if o.Step != nil {
+		o.Step(fmt.Sprintf(format, args...))
+	}
+}
+
+// progressWriter counts bytes on their way to a file.
+type progressWriter struct {
+	esp.Writer
+	a    *applier
+	name string
+}
+
+func (w *progressWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	w.a.done += int64(n)
+	w.a.observer.Progress(w.a.done, w.a.total, w.name)
+	return n, err
+}

@@ -1,0 +1,89 @@
+package bootbuilder
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// stock is all of ours that stands on $BOOT.
+type stock struct {
+	entries []*installed // from old to new, each profile by itself
+	payload []string     // files whose names have our form, referred to or not
+	staged  []string     // left behind by a run that was cut off
+	strange []string     // entries of our name that start no image of ours: not ours
+}
+
+// readStock takes stock of $BOOT.
+func readStock(boot esp.FS) (*stock, error) {
+	s := &stock{}
+	for _, dir := range []string{payloadDir, nixosDir, unifiedDir} {
+		names, err := s.list(boot, dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if !ownPayload(name) {
+				continue
+			}
+			if dir == unifiedDir {
+				e := readUnified(boot, name)
+				if e == nil {
+					continue
+				}
+				s.entries = append(s.entries, e)
+			}
+			s.payload = append(s.payload, name)
+		}
+	}
+	if _, err := s.list(boot, path.Dir(loaderConf)); err != nil { // for what is staged
+		return nil, err
+	}
+	names, err := s.list(boot, entriesDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		n, ok := esp.ParseName(path.Base(name))
+		if !ok || n.Kind != esp.Xen {
+			continue
+		}
+		if e := readEntry(boot, name, n); e != nil {
+			s.entries = append(s.entries, e)
+		} else {
+			s.strange = append(s.strange, name)
+		}
+	}
+	slices.SortStableFunc(s.entries, func(a, b *installed) int {
+		first, _ := esp.ParseStem(a.id)
+		second, _ := esp.ParseStem(b.id)
+		return first.Compare(second)
+	})
+	return s, nil
+}
+
+// list gives the regular files of a folder that may not exist, and keeps staged ones apart.
+func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
+	entries, err := boot.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, withHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+	}
+	var names []string
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		switch {
+		case e.IsDir():
+		case esp.IsStaged(e.Name()):
+			s.staged = append(s.staged, name)
+		default:
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

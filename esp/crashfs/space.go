@@ -1,0 +1,98 @@
+package crashfs
+
+import (
+	"syscall"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Geometry is how large a file system is.
+type Geometry struct {
+	Cluster  int64 // bytes; 0 for 512
+	Capacity int64 // clusters; 0 for more than any test needs
+	// Hidden are clusters that Space counts as free although they are not, as another
+	// process that writes at the same time would have it.
+	Hidden int64
+}
+
+const (
+	defaultCluster = 512
+	ample          = 1 << 40
+	// What names take in a folder, in bytes: a slot for each 13 letters of a long name and one
+	// for the short name; "." and ".." have one each.
+	slotSize    = 32
+	slotLetters = 13
+	folderSlots = 2 * slotSize
+)
+
+func (g Geometry) cluster() int64 {
+	if g.Cluster == 0 {
+		return defaultCluster
+	}
+	return g.Cluster
+}
+
+func (g Geometry) capacity() int64 {
+	if g.Capacity == 0 {
+		return ample
+	}
+	return g.Capacity
+}
+
+func (g Geometry) clusters(size int64) int64 { return (size + g.cluster() - 1) / g.cluster() }
+
+// slotBytes is what the names take that a folder holds now.
+func (n *node) slotBytes() int64 {
+	size := int64(folderSlots)
+	for _, t := range n.list() {
+		size += nameBytes(t.text)
+	}
+	return size
+}
+
+func nameBytes(base string) int64 {
+	return slotSize * int64(1+(len(base)+slotLetters-1)/slotLetters)
+}
+
+// used counts the clusters that a tree takes, the root folder's too.
+func (g Geometry) used(n *node) int64 {
+	if !n.isDir() {
+		return g.clusters(int64(len(n.data)))
+	}
+	sum := g.clusters(n.slots)
+	for _, t := range n.list() {
+		sum += g.used(t.node)
+	}
+	return sum
+}
+
+// Used counts the clusters in use.
+func (f *FS) Used() int64 { return f.geometry.used(f.root) }
+
+// Resize changes the geometry. What stands is not touched, even if it no longer fits.
+func (f *FS) Resize(g Geometry) { f.geometry = g }
+
+func (f *FS) free() int64 { return max(0, f.geometry.capacity()-f.geometry.Hidden-f.Used()) }
+
+// Space says how much room there is, as statfs(2) would.
+func (f *FS) Space() (esp.Space, error) {
+	if _, err := f.machine.begin(f, OpSpace, "."); err != nil {
+		return esp.Space{}, err
+	}
+	g := f.geometry
+	return esp.Space{
+		Free:    max(0, g.capacity()-f.Used()) * g.cluster(),
+		Total:   g.capacity() * g.cluster(),
+		Cluster: g.cluster(),
+	}, nil
+}
+
+// roomForName fails where a folder would have to grow by a cluster that is not there.
+// extra are clusters taken beside.
+func (f *FS) roomForName(folder *node, base string, extra int64) error {
+	slots := max(folder.slots, folder.slotBytes()+nameBytes(base))
+	if f.geometry.clusters(slots)-f.geometry.clusters(folder.slots)+extra > f.free() {
+		return syscall.ENOSPC
+	}
+	return nil
+}
