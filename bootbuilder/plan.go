@@ -79,6 +79,7 @@ func (p *Plan) fill(ctx context.Context) error {
 	p.keepStanding()
 	p.mindFirmware()
 	p.mindEditor()
+	p.adviseOnLoader()
 	if err := p.findStale(); err != nil {
 		return err
 	}

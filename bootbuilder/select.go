@@ -2,6 +2,7 @@ package bootbuilder
 
 import (
 	"fmt"
+	"slices"
 )
 
 // selectGenerations applies --generation and --limit.
@@ -10,35 +11,32 @@ func (p *Plan) selectGenerations() error {
 	if err != nil {
 		return err
 	}
-	type key struct {
-		profile string
-		number  uint64
-	}
-	numbers := make(map[string][]uint64) // of each profile, from old to new
+	newest := p.newestOfEach()
 	for _, g := range p.Generations {
-		if len(only) > 0 && !only[g.profileNumber()] {
+		switch {
+		case len(only) > 0 && !only[g.profileNumber()]:
 			g.out(NotSelected, nil)
-		}
-		list := numbers[g.Name.Profile]
-		if len(list) == 0 || list[len(list)-1] != g.number {
-			numbers[g.Name.Profile] = append(list, g.number)
-		}
-	}
-	if p.options.Limit == 0 {
-		return nil
-	}
-	within := make(map[key]bool)
-	for profile, list := range numbers {
-		for _, n := range list[max(0, len(list)-p.options.Limit):] {
-			within[key{profile, n}] = true
-		}
-	}
-	for _, g := range p.Generations {
-		if !within[key{g.Name.Profile, g.number}] && !g.isDefault {
+		case !newest[g.profileNumber()] && !g.isDefault:
 			g.out(OverLimit, nil)
 		}
 	}
 	return nil
+}
+
+// newestOfEach finds the generations within the limit of each profile. They are counted
+// with and without Xen, specialisations with theirs.
+func (p *Plan) newestOfEach() map[string]bool {
+	counts := make(map[string]int)
+	newest := make(map[string]bool)
+	for _, g := range slices.Backward(p.Generations) {
+		if newest[g.profileNumber()] {
+			continue
+		}
+		if counts[g.Name.Profile]++; p.options.Limit == 0 || counts[g.Name.Profile] <= p.options.Limit {
+			newest[g.profileNumber()] = true
+		}
+	}
+	return newest
 }
 
 // profileNumber is what a generation shares with its specialisations.

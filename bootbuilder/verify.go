@@ -70,11 +70,11 @@ func (i *inspector) examineImage(ctx context.Context, e *installed) error {
 		return err
 	}
 	defer f.Close()
+	if e.layout == LayoutShared {
+		return i.examineShared(ctx, e) // as it came; its CheckSum may never have been right
+	}
 	if set, right, err := image.CheckSum(); err != nil || set && !right {
 		return errors.Join(err, fmt.Errorf("%s: is damaged: its CheckSum is wrong", where))
-	}
-	if e.layout == LayoutShared {
-		return i.examineShared(ctx, e)
 	}
 	if e.layout == LayoutUnified {
 		if err := examineSections(image); err != nil {

@@ -36,6 +36,22 @@ func (p *Plan) advise(b *bundle) {
 	}
 }
 
+// loaders are where systemd-boot's image may lie, on any machine.
+var loaders = []string{"EFI/systemd", "EFI/BOOT"}
+
+// adviseOnLoader says so where there is nothing that would read the entries.
+func (p *Plan) adviseOnLoader() {
+	for _, dir := range loaders {
+		if list, err := p.target.ESP.ReadDir(dir); err == nil && len(list) > 0 {
+			return
+		}
+	}
+	if p.options.From == FromProfiles && len(p.bundles) > 0 {
+		p.Warnings = append(p.Warnings, Warning{Advice: true, Message: fmt.Sprintf(
+			"no boot loader is installed on %s: run bootctl install", p.target.ESP.Path("."))})
+	}
+}
+
 // warnOfFailures makes a warning of each generation that is left out although it should not be.
 func (p *Plan) warnOfFailures() {
 	for _, g := range p.Generations {

@@ -144,7 +144,7 @@ func (d *Dir) Lock(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, d.wrap(err, ".")
 	}
-	if err := lockFile(ctx, f); err != nil {
+	if err := LockFile(ctx, f); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -154,8 +154,9 @@ func (d *Dir) Lock(ctx context.Context) (func(), error) {
 // ErrLocked is returned by [FS.Lock] when another run holds the lock until ctx ends.
 var ErrLocked = errors.New("another run holds the lock")
 
-// lockFile waits for an exclusive flock(2); closing the file releases it.
-func lockFile(ctx context.Context, f *os.File) error {
+// LockFile waits for an exclusive flock(2) until ctx ends, which is an [ErrLocked];
+// closing the file releases it.
+func LockFile(ctx context.Context, f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {

@@ -41,7 +41,8 @@ func TestBootSecure(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, lab.assets)
-			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: loader}); err != nil {
+			options := fixtures.SystemdBoot{Loader: loader, NoEditor: true}
+			if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 				t.Fatal(err)
 			}
 			sys.install(t, c.args...)

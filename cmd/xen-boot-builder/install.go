@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -51,7 +52,8 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 func (c *commandLine) observer(ui *ui, bar *progress) bootbuilder.Observer {
 	var o bootbuilder.Observer
 	if c.verbosity == debug && !c.json {
-		o.Step = func(text string) { ui.printf("%s\n", printable(text)) }
+		start := time.Now()
+		o.Step = func(text string) { ui.printf("[%8.3f s] %s\n", time.Since(start).Seconds(), printable(text)) }
 	}
 	if bar != nil {
 		o.Progress = bar.update

@@ -15,7 +15,11 @@ type table struct {
 	window []byte
 }
 
-const windowSize = 64 << 10
+// newTable has a window of size bytes: large for a walk in order, small for a chain, which may
+// jump with every step.
+func newTable(v *Volume, size int64) *table {
+	return &table{v: v, window: make([]byte, 0, min(size, v.tableSize))}
+}
 
 // next is the raw entry of a cluster, which exists.
 func (t *table) next(c uint32) (uint32, error) {
@@ -48,11 +52,7 @@ func (t *table) next(c uint32) (uint32, error) {
 
 // load moves the window over what lies at an offset, and all of an entry that starts there.
 func (t *table) load(at int64) error {
-	size := min(windowSize, t.v.tableSize-at)
-	if int64(cap(t.window)) < size {
-		t.window = make([]byte, size)
-	}
-	t.start, t.window = at, t.window[:size]
+	t.start, t.window = at, t.window[:min(int64(cap(t.window)), t.v.tableSize-at)]
 	if _, err := t.v.r.ReadAt(t.window, t.v.tableAt+at); err != nil {
 		t.window = t.window[:0]
 		return fmt.Errorf("read file allocation table: %w", err)
@@ -78,7 +78,7 @@ type extent struct{ first, count uint32 }
 // chain follows a chain for at most limit clusters. Where exact is set it has to be that long,
 // otherwise it may end before.
 func (v *Volume) chain(first, limit uint32, exact bool) ([]extent, error) {
-	t := &table{v: v}
+	t := newTable(v, 4<<10)
 	var list []extent
 	c := first
 	for n := uint32(0); n < limit; n++ {
@@ -110,7 +110,7 @@ func (v *Volume) chain(first, limit uint32, exact bool) ([]extent, error) {
 
 // Free counts the bytes in free clusters.
 func (v *Volume) Free() (int64, error) {
-	t := &table{v: v}
+	t := newTable(v, 64<<10)
 	var free int64
 	for c := range v.clusters {
 		entry, err := t.next(c + firstCluster)
