@@ -303,7 +303,7 @@ func (a *applier) removeStale(ctx context.Context) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(payload, func(name string) bool { return strings.EqualFold(path.Dir(name), payloadDir) }) {
+	if slices.ContainsFunc(append(payload, p.stock.staged...), func(name string) bool { return strings.EqualFold(path.Dir(name), payloadDir) }) {
 		_ = p.target.Boot.Remove(payloadDir) // only goes where it is empty
 	}
 	return nil

@@ -77,7 +77,9 @@ func (g *Generation) readStub(boot esp.FS) error {
 		return err
 	}
 	release := parseOSRelease(osrel)
-	g.Title, g.Version, g.SortKey = release["PRETTY_NAME"], release["VERSION_ID"], release["ID"]
+	// PRETTY_NAME says all that VERSION_ID says too: so long that on a console of 80
+	// columns what we add to it would not be seen. The title is the short one instead.
+	g.Version, g.SortKey = release["VERSION_ID"], release["ID"]
 	cmdline, err := text(".cmdline")
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package bootbuilder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"syscall"
 )
@@ -48,7 +49,7 @@ func fileHint(err error) error {
 	case errors.Is(err, syscall.EIO):
 		return withHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
 	case errors.Is(err, context.Canceled):
-		return withHint(err, "what was begun is left in a state that boots; run again to finish")
+		return withHint(fmt.Errorf("interrupted: %w", err), "everything that is on the partition is whole; run again to finish")
 	}
 	return err
 }

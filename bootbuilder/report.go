@@ -159,6 +159,12 @@ func (p *Plan) reportGeneration(g *Generation, old map[string]*installed) Genera
 	if g.Out != nil {
 		r.Reason, r.Detail = g.Out.Reason, g.Out.Text()
 	}
+	if g.Out != nil && g.Out.Reason == NoSpace {
+		if e, ok := old[g.ID]; ok {
+			r.State, r.Entry, r.Image = Kept, e.entryID, p.target.Boot.Path(e.image)
+		}
+		return r
+	}
 	if i := slices.IndexFunc(p.bundles, func(b *bundle) bool { return b.gen == g }); i >= 0 {
 		p.reportBundle(&r, p.bundles[i], old[g.ID])
 		return r

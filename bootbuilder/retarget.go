@@ -97,7 +97,11 @@ func (p *Plan) goesAway(value string) bool {
 // dangles reports whether a value names a NixOS entry that does not exist.
 func (p *Plan) dangles(value string) bool {
 	name, ok := esp.ParseStem(strings.TrimSuffix(value, ".conf"))
-	return ok && name.Kind == esp.NixOS && !esp.IsGlob(value)
+	if !ok || name.Kind != esp.NixOS || esp.IsGlob(value) {
+		return false
+	}
+	_, err := p.target.Boot.Stat(path.Join(entriesDir, name.String()))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // newest is the newest generation of the system profile, of those that in takes.

@@ -29,7 +29,7 @@ func (i *inspector) examine(ctx context.Context, e *installed) ([]string, error)
 		add(i.examineEntry(e))
 	}
 	add(i.examineImage(ctx, e))
-	add(examineConfig(e))
+	add(i.examineConfig(e))
 	add(i.examineRamdisk(ctx, e))
 	add(i.examineToplevel(e))
 	if e.layout != LayoutUnified {
@@ -146,21 +146,27 @@ func (i *inspector) examineSignature(f esp.File, image *pe.Image, where string) 
 }
 
 // examineConfig reads a xen.cfg as Xen does.
-func examineConfig(e *installed) error {
+func (i *inspector) examineConfig(e *installed) error {
+	where := i.configPath(e)
 	cfg, err := xencfg.Decode(e.config, "")
 	if err != nil {
-		return fmt.Errorf("xen.cfg: %w", err)
-	}
-	if cfg.Kernel == "" {
-		return errors.New("xen.cfg: no kernel")
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	if _, ok := esp.InitParam(cfg.CmdLine); !ok {
-		return errors.New("xen.cfg: no init= on dom0's command line")
+		return fmt.Errorf("%s: no init= on dom0's command line", where)
 	}
 	if e.layout == LayoutShared && !strings.HasSuffix(string(e.config), "\n") {
-		return errors.New("xen.cfg: no newline at its end, over which Xen 4.17 stumbles")
+		return fmt.Errorf("%s: no newline at its end, over which Xen 4.17 stumbles", where)
 	}
 	return nil
+}
+
+// configPath is the file that holds an entry's xen.cfg, for messages.
+func (i *inspector) configPath(e *installed) string {
+	if e.layout == LayoutShared {
+		return i.target.Boot.Path(e.refs[1])
+	}
+	return "xen.cfg in " + i.target.Boot.Path(e.image)
 }
 
 // examineRamdisk holds a joined ramdisk against the hash that its name carries.
@@ -187,7 +193,7 @@ func (i *inspector) examineToplevel(e *installed) error {
 		return nil
 	}
 	if _, err := i.root.Stat(init); err != nil {
-		return fmt.Errorf("its toplevel is gone: %w", err)
+		return fmt.Errorf("%s: the toplevel that it names is gone: %w", i.configPath(e), err)
 	}
 	return nil
 }
@@ -302,8 +308,12 @@ func (i *inspector) compareWithPlan(ctx context.Context, options InspectOptions)
 			o.Signer = certOnly{i.cert}
 		}
 		p, err := NewPlan(ctx, i.target, o)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return err
+			i.result.Problems = append(i.result.Problems, fmt.Sprintf("an install would fail: %v", err))
+			continue
 		}
 		for _, b := range p.bundles {
 			i.compareBundle(lay, b)

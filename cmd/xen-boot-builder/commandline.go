@@ -21,6 +21,7 @@ type commandLine struct {
 
 	esps           []string
 	boot           string
+	espImage       string
 	allowUnmounted bool
 	root           string
 	from           string
@@ -76,6 +77,7 @@ func newFlags(c *commandLine) *pflag.FlagSet {
 	f.Usage = func() {}
 	f.StringArrayVar(&c.esps, "esp", nil, "mount `DIR` of the EFI System Partition; repeatable (default: $efiMountPoint)")
 	f.StringVar(&c.boot, "boot", "", "mount `DIR` of XBOOTLDR, where it is not the ESP")
+	f.StringVar(&c.espImage, "esp-image", "", "work on a raw FAT or GPT disk image instead: `FILE`")
 	f.BoolVar(&c.allowUnmounted, "allow-unmounted", false, "accept an --esp or --boot that is an empty folder and no mount point")
 	f.StringVar(&c.root, "root", "/", "`DIR` below which the store and the profiles lie")
 	f.StringVar(&c.from, "from", "auto", "where generations are found: `WORD` is "+words(bootbuilder.Sources()))
@@ -123,7 +125,7 @@ func parseCommandLine(args []string, getenv func(string) string) (*commandLine, 
 	if err != nil {
 		return c, usageError{err}
 	}
-	if len(c.esps) == 0 {
+	if len(c.esps) == 0 && c.espImage == "" {
 		if esp := getenv("efiMountPoint"); esp != "" {
 			c.esps = []string{esp}
 		}
@@ -140,8 +142,8 @@ func (c *commandLine) takeWords(args []string) error {
 		}
 	}
 	if c.command.name == "help" && len(args) == 1 {
-		if findCommand(args[0]) == nil {
-			return fmt.Errorf("there is no command %q", args[0])
+		if _, ok := topics()[args[0]]; !ok && findCommand(args[0]) == nil {
+			return fmt.Errorf("there is no command or topic %q", args[0])
 		}
 		c.topic, args = args[0], nil
 	}

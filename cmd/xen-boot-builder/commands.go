@@ -2,7 +2,8 @@ package main
 
 // commands are the program's commands, in the order of the usage text.
 func commands() []command {
-	where := []string{"esp", "boot", "allow-unmounted", "root"}
+	partition := []string{"esp", "boot", "esp-image", "allow-unmounted"}
+	where := join(partition, []string{"root"})
 	output := []string{"json", "color"}
 	return []command{
 		{
@@ -25,7 +26,7 @@ func commands() []command {
 				"One line for each: id, Xen's version, layout, the size of all that it needs,",
 				"and whether what it names is there; below it, title and version.",
 			),
-			flags: join([]string{"esp", "boot", "allow-unmounted"}, output),
+			flags: join(partition, output),
 			run:   runList,
 		},
 		{
@@ -46,7 +47,7 @@ func commands() []command {
 				"For when Xen is switched off. Only entries and files of this program's and of",
 				"nixpkgs' script's making go.",
 			),
-			flags: join([]string{"esp", "boot", "allow-unmounted", "dry-run", "verbosity"}, output),
+			flags: join(partition, []string{"dry-run", "verbosity"}, output),
 			words: true,
 			run:   runRemove,
 		},

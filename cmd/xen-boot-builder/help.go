@@ -3,21 +3,36 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 )
 
-// runHelp prints the usage text, or one command's.
+// runHelp prints the usage text, one command's, or a topic.
 func runHelp(_ context.Context, c *commandLine, ui *ui) error {
-	if c.topic == "" {
-		ui.printf("%s", usageText())
-		return nil
+	text := usageText
+	if topic, ok := topics()[c.topic]; ok {
+		text = topic
+	} else if c.topic != "" {
+		text = func() string { return commandText(findCommand(c.topic)) }
 	}
-	ui.printf("%s", commandText(findCommand(c.topic)))
+	ui.printf("%s", text())
 	return nil
 }
+
+// topics are what help prints beside the commands: texts for packagers to install.
+func topics() map[string]func() string {
+	return map[string]func() string{
+		"man":  manualPage,
+		"bash": bashCompletion,
+		"zsh":  zshCompletion,
+		"fish": fishCompletion,
+	}
+}
+
+func topicNames() []string { return slices.Sorted(maps.Keys(topics())) }
 
 func usageText() string {
 	var b strings.Builder
@@ -29,6 +44,7 @@ func usageText() string {
 	b.WriteString("\nFlags:\n")
 	writeFlags(&b, func(string) bool { return true })
 	b.WriteString("\nAs nixpkgs' systemd-boot hook calls it, with the ESP in $efiMountPoint:\n  " + program + " info\n")
+	fmt.Fprintf(&b, "\nThe manual page, and completions for shells:\n  %s help %s\n", program, strings.Join(topicNames(), "|"))
 	return b.String()
 }
 
@@ -44,7 +60,7 @@ func commandText(cmd *command) string {
 	}
 	if len(cmd.flags) > 0 {
 		b.WriteString("\nFlags:\n")
-		writeFlags(&b, func(name string) bool { return slices.Contains(cmd.flags, name) })
+		writeFlags(&b, cmd.takes)
 	}
 	return b.String()
 }
@@ -59,11 +75,7 @@ func writeFlags(b *strings.Builder, in func(name string) bool) {
 			return
 		}
 		head := flagHead(f)
-		_, usage := pflag.UnquoteUsage(f)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
-			usage += " (default " + f.DefValue + ")"
-		}
-		rows := wrap(usage, width-column)
+		rows := wrap(flagUsage(f), width-column)
 		if len(head) > column-2 {
 			fmt.Fprintf(b, "%s\n", head)
 			head = ""
@@ -86,6 +98,18 @@ func flagHead(f *pflag.Flag) string {
 	}
 	return head
 }
+
+// flagUsage says what a flag does, and its default.
+func flagUsage(f *pflag.Flag) string {
+	_, usage := pflag.UnquoteUsage(f)
+	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
+		usage += " (default " + f.DefValue + ")"
+	}
+	return usage
+}
+
+// takes reports whether a command takes a flag.
+func (c command) takes(flag string) bool { return slices.Contains(c.flags, flag) }
 
 // wrap breaks a text into rows of at most width bytes, at blanks.
 func wrap(text string, width int) []string {

@@ -11,8 +11,8 @@ import (
 )
 
 // runList lists the Xen entries.
-func runList(_ context.Context, c *commandLine, ui *ui) error {
-	return c.inspect(ui, bootbuilder.List, ui.renderList)
+func runList(ctx context.Context, c *commandLine, ui *ui) error {
+	return c.inspect(ctx, ui, bootbuilder.List, ui.renderList)
 }
 
 // runVerify says which of them can boot; one that can't is a failure.
@@ -31,19 +31,20 @@ func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return i, err
 	}
-	return c.inspect(ui, verify, ui.renderVerify)
+	return c.inspect(ctx, ui, verify, ui.renderVerify)
 }
 
 // errProblems is what verify found, once it was printed.
 var errProblems = fmt.Errorf("%w: problems were found", errReported)
 
 func (c *commandLine) inspect(
+	ctx context.Context,
 	ui *ui,
 	work func(bootbuilder.Target) (*bootbuilder.Inspection, error),
 	render func(*bootbuilder.Inspection),
 ) error {
 	var all []*bootbuilder.Inspection
-	err := c.eachESP(ui, func(dir string, target bootbuilder.Target) error {
+	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		i, err := work(target)
 		if i != nil {
 			all = append(all, i)

@@ -8,7 +8,7 @@ import (
 
 // runRemove takes every Xen entry and payload of ours away.
 func runRemove(ctx context.Context, c *commandLine, ui *ui) error {
-	return c.report(ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
+	return c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
 		if c.dryRun {
 			return bootbuilder.NewRemoval(target)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 )
@@ -18,29 +19,50 @@ import (
 // zeros filled it up, because signing appends them: sbsign, osslsigncode and
 // [AttachSignature] agree on that.
 func Authentihash(r io.ReaderAt, size int64) ([sha256.Size]byte, error) {
-	var sum [sha256.Size]byte
+	h := sha256.New()
+	im, err := hashImage(r, size, h)
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	if !im.Signed() {
+		h.Write(make([]byte, alignUp(size, certificateAlignment)-size))
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+// Measure feeds hashes, in one pass, with what the firmware measures into PCR 4 before it
+// starts the image (TCG PC Client Platform Firmware Profile, EV_EFI_BOOT_SERVICES_APPLICATION).
+// For a signed image that is what [Authentihash] hashes. An unsigned one is taken as it
+// is: nothing fills it up to a multiple of 8.
+func Measure(r io.ReaderAt, size int64, hashes ...hash.Hash) error {
+	writers := make([]io.Writer, len(hashes))
+	for i, h := range hashes {
+		writers[i] = h
+	}
+	_, err := hashImage(r, size, io.MultiWriter(writers...))
+	return err
+}
+
+// hashImage feeds h with what Authenticode hashes of an image.
+func hashImage(r io.ReaderAt, size int64, h io.Writer) (*Image, error) {
 	im, err := Parse(r, size)
 	if err != nil {
-		return sum, fmt.Errorf("hash PE image: %w", err)
+		return nil, fmt.Errorf("hash PE image: %w", err)
 	}
 	ranges, err := im.hashed()
 	if err != nil {
-		return sum, fmt.Errorf("hash PE image: %w", err)
+		return nil, fmt.Errorf("hash PE image: %w", err)
 	}
-	h := sha256.New()
 	for _, g := range ranges {
 		n, err := io.Copy(h, io.NewSectionReader(r, g.off, g.end-g.off))
 		if err == nil && n != g.end-g.off {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return sum, fmt.Errorf("hash PE image: at byte %d: %w", g.off+n, err)
+			return nil, fmt.Errorf("hash PE image: at byte %d: %w", g.off+n, err)
 		}
 	}
-	if !im.Signed() {
-		h.Write(make([]byte, alignUp(size, certificateAlignment)-size))
-	}
-	return [sha256.Size]byte(h.Sum(nil)), nil
+	return im, nil
 }
 
 // span is the part of a file from off up to end.

@@ -1,0 +1,243 @@
+package bootbuilder_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+)
+
+// TestProperties holds what is true of every run against random machines: sets of
+// generations, with what can be wrong with them, on partitions with random pasts. XBB_CASES is how
+// many (200), XBB_SEED the first seed (1); a failure names its seed.
+func TestProperties(t *testing.T) {
+	t.Parallel()
+	cases, first := envNumber(t, "XBB_CASES", 200), envNumber(t, "XBB_SEED", 1)
+	dir := t.TempDir()
+	if err := fixtures.LayOutKeys(dir, "db"); err != nil {
+		t.Fatal(err)
+	}
+	signer, _, err := bootbuilder.LoadSignerBundle(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := first; seed < first+cases; seed++ {
+		t.Run(fmt.Sprintf("XBB_SEED=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			p := &property{rig: newRig(t), rand: rand.New(rand.NewPCG(uint64(seed), 0)), signer: signer}
+			p.run()
+		})
+	}
+}
+
+func envNumber(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// property is one random machine.
+type property struct {
+	*rig
+	rand   *rand.Rand
+	signer bootbuilder.Signer
+	// wrong is what is wrong with a toplevel.
+	wrong map[*fixtures.Toplevel]string
+	// counters are those that systemd-boot has been counting, by entry id.
+	counters map[string]string
+	log      []string
+}
+
+func (p *property) chance(percent int) bool { return p.rand.IntN(100) < percent }
+
+func choose[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+func (p *property) note(format string, args ...any) {
+	p.log = append(p.log, fmt.Sprintf(format, args...))
+}
+
+func (p *property) run() {
+	t := p.t
+	defer func() {
+		if t.Failed() {
+			t.Logf("what was done:\n%s", strings.Join(p.log, "\n"))
+		}
+	}()
+	p.unsynced = true
+	p.wrong, p.counters = make(map[*fixtures.Toplevel]string), make(map[string]string)
+	p.configure()
+	p.past()
+	p.change()
+	p.rebuild()
+	p.count()
+	if p.chance(20) {
+		p.note("the script")
+		p.script()
+	}
+	foreign := p.foreign()
+	p.randomOptions()
+	p.note("install: layout %s, default %s, signed %v", p.options.Layout, p.options.Default, p.options.Signer != nil)
+
+	fresh := *p.rig
+	fresh.esp = t.TempDir()
+	if fresh.nixos.Boot != "" {
+		fresh.nixos.Boot = t.TempDir()
+	}
+	fresh.rebuild()
+	for _, e := range fresh.entries {
+		_, err := fixtures.SetCounter(fresh.boot(), e.ID, p.counters[e.ID])
+		p.must(err)
+	}
+	for name, text := range foreign {
+		fresh.write(name, text)
+	}
+	nixos := withoutExtras(fresh.files())
+
+	before := p.files()
+	plan := p.installs(p.rig)
+	p.sameAsFresh(plan, &fresh, before)
+	p.untouched(before, foreign)
+	p.verifies(plan)
+	p.removes(nixos)
+}
+
+// installs brings up what is expected, and nothing more the second time.
+func (p *property) installs(r *rig) *bootbuilder.Plan {
+	t := p.t
+	t.Helper()
+	plan, err := r.tryInstall()
+	if plan == nil {
+		t.Fatal(err)
+	}
+	if (err == nil) != (plan.Failed() == nil) {
+		t.Errorf("install says %v, but the plan %v", err, plan.Failed())
+	}
+	if diff := cmp.Diff(p.expected(), ids(plan, installedNow...)); diff != "" {
+		t.Errorf("entries (-want +got):\n%s\n%q", diff, failures(plan))
+	}
+	after := r.files()
+	again, _ := r.tryInstall()
+	if again == nil || again.Changes() {
+		t.Error("a second run has changes to make")
+	}
+	if diff := cmp.Diff(after, r.files()); diff != "" {
+		t.Errorf("a second run changed something:\n%s", diff)
+	}
+	return plan
+}
+
+// expected are the ids of the entries of all generations that are as they should be.
+func (p *property) expected() []string {
+	set := make(map[string]bool)
+	for _, e := range p.entries {
+		top := e.Toplevel
+		fine := top.System.Xen != nil && p.wrong[top] == ""
+		for _, s := range top.Specialisations {
+			fine = fine && p.wrong[s] != malformed // a document counts whole
+		}
+		if fine {
+			set["xen-"+strings.TrimSuffix(strings.TrimPrefix(e.ID, "nixos-"), ".conf")] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// sameAsFresh compares with an install on partitions without a past. Only what is kept of
+// generations that can't be rebuilt may stand there beside.
+func (p *property) sameAsFresh(plan *bootbuilder.Plan, fresh *rig, before map[string]string) {
+	p.t.Helper()
+	p.installs(fresh)
+	want, got := withoutExtras(fresh.files()), withoutExtras(p.files())
+	if len(ids(plan, bootbuilder.Kept)) > 0 {
+		for name, content := range got {
+			if _, ok := want[name]; !ok && before[name] == content {
+				delete(got, name)
+			}
+		}
+		// A glob in loader.conf may find what is kept.
+		delete(want, "esp/loader/loader.conf")
+		delete(got, "esp/loader/loader.conf")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		p.t.Errorf("not as on fresh partitions (-fresh +this):\n%s", diff)
+	}
+}
+
+// withoutExtras leaves out initrds that no installer sweeps.
+func withoutExtras(files map[string]string) map[string]string {
+	maps.DeleteFunc(files, func(name, _ string) bool { return strings.Contains(name, "/EFI/extra/") })
+	return files
+}
+
+// untouched wants everything that is not ours as it was. loader.conf is held against the fresh one.
+func (p *property) untouched(before, foreign map[string]string) {
+	p.t.Helper()
+	after := p.files()
+	prefix := "esp/"
+	if p.nixos.Boot != "" {
+		prefix = "boot/"
+	}
+	for name, content := range before {
+		_, isForeign := foreign[strings.TrimPrefix(name, prefix)]
+		ours := strings.HasPrefix(path.Base(name), "xen-") || strings.Contains(name, "/EFI/xen/") || strings.Contains(name, ".xen-boot-builder-")
+		if ours && !isForeign || name == "esp/loader/loader.conf" {
+			continue
+		}
+		if now, ok := after[name]; !ok || now != content {
+			p.t.Errorf("%s was not ours, and changed (is there: %v)", name, ok)
+		}
+	}
+}
+
+// verifies wants every entry clean, and every payload used.
+func (p *property) verifies(plan *bootbuilder.Plan) {
+	p.t.Helper()
+	seen := p.verify()
+	in := make(map[string]bool)
+	for _, g := range plan.Report().Generations {
+		if slices.Contains(installedNow, g.State) {
+			in[g.Entry] = true
+		}
+	}
+	for _, e := range seen.Entries {
+		if len(e.Problems) > 0 && in[e.ID] {
+			p.t.Errorf("verify %s: %q", e.ID, e.Problems)
+		}
+		delete(in, e.ID)
+	}
+	if len(in) > 0 {
+		p.t.Errorf("verify does not see %v", slices.Sorted(maps.Keys(in)))
+	}
+	if len(seen.Problems)+len(seen.Notes) > 0 {
+		p.t.Errorf("verify: problems %q, notes %q", seen.Problems, seen.Notes)
+	}
+}
+
+// removes wants NixOS' part back, and what is foreign.
+func (p *property) removes(nixos map[string]string) {
+	p.t.Helper()
+	p.remove()
+	if diff := cmp.Diff(nixos, withoutExtras(p.files())); diff != "" {
+		p.t.Errorf("after remove (-NixOS' part +this):\n%s", diff)
+	}
+	if _, foreign := nixos["esp/EFI/xen/notes.txt"]; !foreign && p.nixos.Boot == "" && p.exists("EFI/xen") {
+		p.t.Error("the empty EFI/xen is left")
+	}
+}

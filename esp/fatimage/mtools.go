@@ -1,0 +1,122 @@
+package fatimage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// checkTools reports a missing mtools before there is work to lose.
+func checkTools() error {
+	for _, tool := range []string{"mcopy", "mdel", "mmd", "mrd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("writing to an image takes mtools (the package has that name in Debian and in nixpkgs): %w", err)
+		}
+	}
+	return nil
+}
+
+// mtools runs the tools on one file system in an image file.
+type mtools struct {
+	ctx    context.Context
+	image  string
+	offset int64 // of the file system, in bytes
+}
+
+// maxArguments bounds the bytes of names handed to one process, well below what Linux allows.
+const maxArguments = 64 << 10
+
+// each runs a tool on names, in as few processes as their number allows; after is what
+// follows them. dir is where relative names start.
+func (m mtools) each(dir, tool string, options, names []string, after ...string) error {
+	for len(names) > 0 {
+		n, size := 0, 0
+		for n < len(names) && (n == 0 || size+len(names[n]) < maxArguments) {
+			size += len(names[n]) + 1
+			n++
+		}
+		args := append([]string{"-i", fmt.Sprintf("%s@@%d", m.image, m.offset)}, options...)
+		args = append(append(args, names[:n]...), after...)
+		if err := m.run(dir, tool, args); err != nil {
+			return err
+		}
+		names = names[n:]
+	}
+	return nil
+}
+
+func (m mtools) run(dir, tool string, args []string) error {
+	cmd := exec.CommandContext(m.ctx, tool, args...)
+	cmd.Dir = dir
+	cmd.Env = environment(os.Environ())
+	out, err := cmd.CombinedOutput() // no stdin: nothing waits for an answer
+	if err == nil {
+		return nil
+	}
+	if m.ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", tool, m.ctx.Err())
+	}
+	said, full := strings.TrimSpace(string(out)), fullDisk(string(out))
+	if said == "" {
+		said = "it gave no reason"
+	}
+	if full != nil {
+		return fmt.Errorf("%s: %s: %w", tool, shorten(said), full)
+	}
+	return fmt.Errorf("%s: %s: %w", tool, shorten(said), err)
+}
+
+// fullDisk finds mtools' words for a full disk, or for a FAT12 or FAT16 root folder that is full.
+func fullDisk(output string) error {
+	for _, words := range []string{"Disk full", "No directory slots"} {
+		if strings.Contains(output, words) {
+			return syscall.ENOSPC
+		}
+	}
+	return nil
+}
+
+// shorten keeps the start of what a tool said, on one line.
+func shorten(s string) string {
+	const limit = 300
+	s = strings.ReplaceAll(s, "\n", "; ")
+	if len(s) > limit {
+		s = s[:limit] + "…"
+	}
+	return s
+}
+
+// environment is that of the caller, less what would make mtools behave otherwise than here.
+func environment(env []string) []string {
+	var list []string
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		switch {
+		case strings.HasPrefix(name, "MTOOLS"), strings.HasPrefix(name, "LC_"), name == "LANG":
+		case name == "SOURCE_DATE_EPOCH":
+			if t, ok := stampable(value); ok {
+				list = append(list, name+"="+t, "TZ=UTC0")
+			}
+		default:
+			list = append(list, e)
+		}
+	}
+	// The check is of the disk's geometry, which images need not have.
+	return append(list, "MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1", "MTOOLS_NO_VFAT=0", "MTOOLS_NAME_NUMERIC_TAIL=1", "LC_ALL=C")
+}
+
+// stampable brings a time into what FAT can say; mtools wraps 1970 round to 2098.
+func stampable(epoch string) (string, bool) {
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return "", false
+	}
+	first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	last := time.Date(2107, 12, 31, 23, 59, 58, 0, time.UTC).Unix()
+	return strconv.FormatInt(min(max(seconds, first), last), 10), true
+}

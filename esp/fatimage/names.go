@@ -1,0 +1,41 @@
+package fatimage
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxName is the length of a long name, in characters.
+const maxName = 255
+
+// checkName refuses what can't be a new file's name: what FAT can't hold, and what mtools would
+// change or read as a drive.
+func checkName(name string) error {
+	switch {
+	case len(name) > maxName:
+		return fmt.Errorf("the name has more than %d characters", maxName)
+	case strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") || strings.HasPrefix(name, " "):
+		return fmt.Errorf("FAT names don't begin with a space or end with a space or dot")
+	}
+	for _, r := range name {
+		if r < ' ' || r > '~' || strings.ContainsRune(`"*/:<>?\|`, r) {
+			return fmt.Errorf("%q can't be in the name of a file on FAT", r)
+		}
+	}
+	return nil
+}
+
+// checkPath refuses names of existing files that mtools can't be told.
+func checkPath(name string) error {
+	for _, r := range name {
+		if r < ' ' || r > '~' || strings.ContainsRune(`*?\`, r) {
+			return fmt.Errorf("mtools can't be given a name with %q", r)
+		}
+	}
+	return nil
+}
+
+// escapePattern makes a name match itself only, for mtools as for [filepath.Match].
+func escapePattern(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `[`, `\[`, `*`, `\*`, `?`, `\?`).Replace(name)
+}
