@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -79,9 +78,9 @@ type stagedFile struct {
 
 func (a *applier) run(ctx context.Context) error {
 	p := a.plan
-	for _, name := range p.stock.staged {
-		a.observer.step("remove %s, left by a run that was cut off", p.target.Boot.Path(name))
-		if err := p.target.Boot.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, l := range p.stock.staged {
+		a.observer.step("remove %s, left by a run that was cut off", l.path())
+		if err := l.fsys.Remove(l.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		a.dirty = true
@@ -303,7 +302,7 @@ func (a *applier) removeStale(ctx context.Context) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(append(payload, p.stock.staged...), func(name string) bool { return strings.EqualFold(path.Dir(name), payloadDir) }) {
+	if len(payload) > 0 || len(p.stock.staged) > 0 {
 		_ = p.target.Boot.Remove(payloadDir) // only goes where it is empty
 	}
 	return nil

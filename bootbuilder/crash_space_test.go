@@ -185,7 +185,7 @@ func (r *crashRun) afterFault(t *testing.T, m *crashfs.Machine, op crashfs.Op, w
 	if wrong := c.check(w); len(wrong) > 0 {
 		t.Errorf("%s (%v):\n%s\n%s", when, err, strings.Join(wrong, "\n"), r.describe(w))
 	}
-	r.afterCut(t, m, c, 4, when) // a reset of the machine
+	r.afterCut(t, m, c, 3, when) // a reset of the machine
 	next := m.Clone()
 	if err := r.install(next); err != nil {
 		t.Errorf("%s: the next run: %v", when, err)

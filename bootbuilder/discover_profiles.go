@@ -89,10 +89,20 @@ func fromLinks(root *nixroot.Root, dir string, link *regexp.Regexp) ([]*Generati
 }
 
 func newFromLink(name esp.Name, link string) *Generation {
-	return &Generation{
+	g := &Generation{
 		ID: name.As(esp.Xen).ID(), Name: name, number: name.Generation,
 		Source: FromProfiles, File: link,
 	}
+	n, ok := esp.ParseStem(g.ID)
+	switch err := esp.ValidFileName(g.ID + ".conf"); {
+	case err != nil:
+		g.out(BadParameter, err)
+	case !ok:
+		g.out(BadParameter, fmt.Errorf("%s: systemd-boot would find two boot counters in the name", g.ID))
+	default:
+		g.ID = n.ID() // without a tail such as +3, which systemd-boot takes for a counter
+	}
+	return g
 }
 
 // specialisation is a generation's named variant.

@@ -91,7 +91,7 @@ func newInspector(target Target) (*inspector, *Inspection, error) {
 		Entries: []EntryStatus{}, Problems: []string{}, Notes: []string{},
 	}}
 	var err error
-	if i.stock, err = readStock(target.Boot); err != nil {
+	if i.stock, err = readStock(target); err != nil {
 		return nil, nil, err
 	}
 	text, err := esp.ReadFile(target.ESP, loaderConf, maxLoaderConf)

@@ -47,20 +47,20 @@ const (
 )
 
 // readEntry reads an entry xen-*.conf. It returns nil for one that is not ours: one that
-// does not point at payload of ours.
-func readEntry(boot esp.FS, file string, name esp.Name) *installed {
+// does not point at payload of ours. An error is why it could not be read.
+func readEntry(boot esp.FS, file string, name esp.Name) (*installed, error) {
 	text, err := esp.ReadFile(boot, file, maxEntry)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	parsed, err := esp.ParseEntry(text)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	efi, _ := parsed.Get("efi")
 	image, ok := esp.BootPath(efi)
 	if !ok || !ownPayload(image) {
-		return nil
+		return nil, nil
 	}
 	e := &installed{
 		id: name.ID(), entryID: path.Base(file), entry: file, text: text, parsed: parsed,
@@ -73,7 +73,7 @@ func readEntry(boot esp.FS, file string, name esp.Name) *installed {
 		e.layout = LayoutEmbedded
 		e.readEmbedded(boot)
 	}
-	return e
+	return e, nil
 }
 
 // readUnified reads an image in EFI/Linux; nil for one without .config, which is not ours.

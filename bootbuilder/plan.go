@@ -58,7 +58,7 @@ func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error)
 func (p *Plan) fill(ctx context.Context) error {
 	var err error
 	p.readFirmware()
-	if p.stock, err = readStock(p.target.Boot); err != nil {
+	if p.stock, err = readStock(p.target); err != nil {
 		return err
 	}
 	if p.Generations, err = discover(p.in, p.options.From); err != nil {

@@ -89,10 +89,9 @@ func (p *property) collect(top *fixtures.Toplevel) {
 
 func (p *property) addSome(n int) {
 	for range n {
-		g := fixtures.Generation{Profile: choose(p.rand, "", "", "", "lab", "lab-2", "Test"), Number: 1 + p.rand.IntN(12), Compact: p.chance(50)}
-		if slices.ContainsFunc(p.root.Toplevels(), func(t *fixtures.Toplevel) bool { return t.Profile == g.Profile && t.Number == g.Number }) {
-			continue
-		}
+		g := fixtures.Generation{Profile: choose(p.rand, "", "", "", "lab", "lab-2", "Test"), Compact: p.chance(50)}
+		p.last += 1 + p.rand.IntN(3) // no number comes twice
+		g.Number = p.last
 		var fault string
 		g.System, fault = p.system()
 		faults := []string{fault}

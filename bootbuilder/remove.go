@@ -15,7 +15,7 @@ func NewRemoval(target Target) (*Plan, error) {
 		removal: true,
 	}
 	var err error
-	if p.stock, err = readStock(target.Boot); err != nil {
+	if p.stock, err = readStock(target); err != nil {
 		return nil, err
 	}
 	if p.Generations, err = fromBoot(target.Boot); err != nil {

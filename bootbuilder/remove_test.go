@@ -48,7 +48,8 @@ func removals() []removal {
 		{name: "older-default", conf: long, def: "xen-generation-1.conf"},
 		{name: "specialisation", conf: "default nixos-generation-2-specialisation-gaming.conf\n", def: "xen-generation-2-specialisation-gaming.conf"},
 		{name: "glob", conf: "default nixos-*\ntimeout 5\n", def: "xen-*"},
-		{name: "glob-of-numbers", conf: "default nixos-generation-?\n", def: "xen-generation-?"},
+		{name: "glob-of-one", conf: "default nixos-generation-2*\n", def: "xen-generation-2*"},
+		{name: "glob-of-nothing", conf: "default nixos-generation-?\n", def: "nixos-generation-?"}, // ids end in .conf
 		{name: "preferred", conf: "preferred nixos-generation-2.conf\ndefault nixos-*\n", preferred: "xen-generation-2.conf", def: "nixos-*"},
 		{name: "hash-names", boot: fixtures.SystemdBoot{Names: fixtures.ContentHashNames}},
 		{name: "hash-names-counted", boot: fixtures.SystemdBoot{Names: fixtures.ContentHashNames, Tries: 3}, def: "nixos-*"},

@@ -118,8 +118,8 @@ func (p *Plan) Report() *Report {
 			r.Removed = append(r.Removed, p.removedFile(e.entry, KindEntry))
 		}
 	}
-	for _, name := range p.stock.staged {
-		r.Removed = append(r.Removed, p.removedFile(name, KindStaged))
+	for _, l := range p.stock.staged {
+		r.Removed = append(r.Removed, FileReport{Path: l.path(), Kind: KindStaged, Action: Removed})
 	}
 	if p.loader.changes() {
 		r.LoaderConf = &LoaderReport{

@@ -19,7 +19,9 @@ func (p *Plan) retarget(key, value string) string {
 	switch {
 	case g != nil:
 	case p.goesAway(value):
-		return p.giveBack(nil)
+		// As a glob it is what the next run finds: it has to stay the same then.
+		prefix, rest, _ := cutKind(p.giveBack(nil))
+		return p.retargetGlob(key, prefix, rest)
 	case p.dangles(value):
 		if g = p.newest(nil); g == nil {
 			return value

@@ -7,9 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 )
+
+// killGrace is how long the children of a program may hold its output open once it has ended.
+const killGrace = 5 * time.Second
 
 // addSecrets deals with initrds of the store that lack their secrets. NixOS appends them on
 // the machine, by a program that each generation brings (bootspec's initrdSecrets). That
@@ -60,6 +64,7 @@ func (p *Plan) runSecrets(ctx context.Context, g *Generation) (bootFile, error) 
 	}
 	cmd := exec.CommandContext(ctx, g.Spec.InitrdSecrets, filepath.Join("/", inside))
 	cmd.Dir = "/"
+	cmd.WaitDelay = killGrace
 	if filepath.Clean(root) != "/" {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
 	}

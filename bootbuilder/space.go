@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // SpaceError is returned where $BOOT has no room for a plan. Nothing was touched.
@@ -74,25 +76,24 @@ func (p *Plan) measure() (room, error) {
 		return room{}, err
 	}
 	r := room{free: space.Free}
-	folders := make(map[string]bool)
+	growth := make(map[string]int64) // of each folder, in bytes
 	for _, f := range p.writes {
 		size := space.Rounded(f.size)
 		r.needed += size
 		r.items = append(r.items, SpaceItem{f.name, f.size})
-		folders[path.Dir(f.name)] = true
+		growth[path.Dir(f.name)] += nameSize(path.Base(f.name)) + nameSize(esp.StagedName(len(p.writes)))
 	}
-	for dir := range folders {
-		// A folder grows with its names, and a new one takes a cluster itself.
-		r.needed += max(space.Cluster, 0)
-		if _, err := p.target.Boot.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			r.needed += max(space.Cluster, 0)
+	for dir, size := range growth {
+		r.needed += space.Rounded(size)
+		for ; dir != "." && p.lacks(dir); dir = path.Dir(dir) {
+			r.needed += space.Cluster // a new folder has one from the start
 		}
 	}
 	if p.loader.changes() && p.target.ESP == p.target.Boot {
 		r.needed += space.Rounded(int64(len(p.loader.after)))
 	}
-	for _, name := range p.stock.staged {
-		if info, err := p.target.Boot.Stat(name); err == nil {
+	for _, l := range p.stock.staged {
+		if info, err := l.fsys.Stat(l.name); err == nil && l.fsys == p.target.Boot {
 			r.free += space.Rounded(info.Size())
 		}
 	}
@@ -106,6 +107,16 @@ func (p *Plan) measure() (room, error) {
 		return strings.Compare(a.Name, b.Name)
 	})
 	return r, nil
+}
+
+// nameSize is what a name takes in a folder at most, in bytes: slots of 32 bytes, one of them
+// for each 13 characters (Microsoft, FAT32 File System Specification 1.03).
+func nameSize(name string) int64 { return 32 * int64(1+(len(name)+12)/13) }
+
+// lacks reports whether a folder has yet to be made.
+func (p *Plan) lacks(dir string) bool {
+	_, err := p.target.Boot.Stat(dir)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // checkSpace decides whether there is room, and whether what is stale has to go first for it.

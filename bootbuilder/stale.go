@@ -2,10 +2,12 @@ package bootbuilder
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -30,7 +32,7 @@ func (p *Plan) keepStanding() {
 		delete(keep, strings.ToLower(b.gen.ID)) // of a collision, one is in
 	}
 	for _, e := range p.stock.entries {
-		if keep[strings.ToLower(e.id)] && e.broken == nil {
+		if keep[strings.ToLower(e.id)] && (e.broken == nil || unreadable(e.broken)) {
 			p.kept = append(p.kept, e)
 		}
 	}
@@ -61,8 +63,14 @@ func (p *Plan) findStale() error {
 	if !p.anyStale(isNeeded) {
 		return nil
 	}
-	if err := p.neededByOthers(need); err != nil {
-		return err
+	err := p.stock.unreadable()
+	if err == nil {
+		err = p.neededByOthers(need)
+	}
+	if err != nil {
+		// What can't be read may be what a removal would break.
+		p.Warnings = append(p.Warnings, Warning{Message: fmt.Sprintf("nothing is removed: %v", err)})
+		return nil
 	}
 	for _, e := range p.stock.entries {
 		if !isNeeded(e.file()) {
@@ -83,6 +91,13 @@ func (p *Plan) findStale() error {
 func (p *Plan) anyStale(isNeeded func(string) bool) bool {
 	return slices.ContainsFunc(p.stock.entries, func(e *installed) bool { return !isNeeded(e.file()) }) ||
 		slices.ContainsFunc(p.stock.payload, func(name string) bool { return !isNeeded(name) })
+}
+
+// unreadable reports whether err says that something could not be read, as opposed to that it
+// is not there or not whole.
+func unreadable(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && errno != syscall.ENOENT && errno != syscall.ENOTDIR
 }
 
 // decisive reports whether what is not planned is stale.
@@ -114,8 +129,11 @@ func (p *Plan) neededByOthers(need func(string)) error {
 			continue
 		}
 		text, err := esp.ReadFile(p.target.Boot, name, maxEntry)
+		if unreadable(err) {
+			return err
+		}
 		if err != nil {
-			continue // systemd-boot could not read it either
+			continue // no file, or no entry for systemd-boot either
 		}
 		e, err := esp.ParseEntry(text)
 		if err != nil {

@@ -13,13 +13,33 @@ import (
 type stock struct {
 	entries []*installed // from old to new, each profile by itself
 	payload []string     // files whose names have our form, referred to or not
-	staged  []string     // left behind by a run that was cut off
+	staged  []leftover   // left behind by a run that was cut off
 	strange []string     // entries of our name that start no image of ours: not ours
+	unread  error        // of an entry that may be ours
 }
 
-// readStock takes stock of $BOOT.
-func readStock(boot esp.FS) (*stock, error) {
+// unreadable is the error of something that could not be read, if there is any.
+func (s *stock) unreadable() error {
+	for _, e := range s.entries {
+		if unreadable(e.broken) {
+			return e.broken
+		}
+	}
+	return s.unread
+}
+
+// leftover is a staged file that a run did not live to rename.
+type leftover struct {
+	fsys esp.FS
+	name string
+}
+
+func (l leftover) path() string { return l.fsys.Path(l.name) }
+
+// readStock takes stock of $BOOT, and of what is staged for loader.conf.
+func readStock(target Target) (*stock, error) {
 	s := &stock{}
+	boot := target.Boot
 	for _, dir := range []string{payloadDir, nixosDir, unifiedDir} {
 		names, err := s.list(boot, dir)
 		if err != nil {
@@ -39,7 +59,7 @@ func readStock(boot esp.FS) (*stock, error) {
 			s.payload = append(s.payload, name)
 		}
 	}
-	if _, err := s.list(boot, path.Dir(loaderConf)); err != nil { // for what is staged
+	if _, err := s.list(target.ESP, path.Dir(loaderConf)); err != nil {
 		return nil, err
 	}
 	names, err := s.list(boot, entriesDir)
@@ -51,10 +71,14 @@ func readStock(boot esp.FS) (*stock, error) {
 		if !ok || n.Kind != esp.Xen {
 			continue
 		}
-		if e := readEntry(boot, name, n); e != nil {
-			s.entries = append(s.entries, e)
-		} else {
+		e, err := readEntry(boot, name, n)
+		switch {
+		case unreadable(err):
+			s.unread = err
+		case e == nil:
 			s.strange = append(s.strange, name)
+		default:
+			s.entries = append(s.entries, e)
 		}
 	}
 	slices.SortStableFunc(s.entries, func(a, b *installed) int {
@@ -80,7 +104,7 @@ func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
 		switch {
 		case e.IsDir():
 		case esp.IsStaged(e.Name()):
-			s.staged = append(s.staged, name)
+			s.staged = append(s.staged, leftover{boot, name})
 		default:
 			names = append(names, name)
 		}

@@ -268,8 +268,8 @@ func (i *inspector) examinePartition() {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s: no Xen entry uses it", i.target.Boot.Path(name)))
 		}
 	}
-	for _, name := range i.stock.staged {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: left by a run that was cut off", i.target.Boot.Path(name)))
+	for _, l := range i.stock.staged {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: left by a run that was cut off", l.path()))
 	}
 }
 

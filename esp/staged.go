@@ -21,13 +21,16 @@ func IsStaged(name string) bool {
 	return strings.HasPrefix(base, stagedPrefix) && strings.HasSuffix(base, stagedSuffix)
 }
 
+// StagedName is the name of the file that a run stages as its n-th.
+func StagedName(n int) string { return fmt.Sprintf("%s%d%s", stagedPrefix, n, stagedSuffix) }
+
 // Stage writes and syncs a file in dir under a staged name, which it returns, to be renamed
 // once all that belongs together is staged. n keeps the names of one run apart. On
 // error nothing is left behind.
 //
 // fill may also read back what it wrote, to check it.
 func Stage(fsys FS, dir string, n int, fill func(Writer) error) (name string, err error) {
-	name = path.Join(dir, fmt.Sprintf("%s%d%s", stagedPrefix, n, stagedSuffix))
+	name = path.Join(dir, StagedName(n))
 	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("remove what an earlier run left: %w", err)
 	}

@@ -34,6 +34,7 @@ type commandLine struct {
 	pkiBundle      string
 	signCommand    string
 	runSecrets     bool
+	pcrlockDir     string
 	dryRun         bool
 	json           bool
 }
@@ -90,6 +91,7 @@ func newFlags(c *commandLine) *pflag.FlagSet {
 	f.StringVar(&c.pkiBundle, "pki-bundle", "", "sbctl key folder `DIR` that holds both")
 	f.StringVar(&c.signCommand, "sign-command", "", "sign with `PROGRAM` instead of a key: it gets the unsigned image's path and the output path")
 	f.BoolVar(&c.runSecrets, "run-initrd-secrets", false, "where an initrd is made anew, run its generation's own program that appends the secrets")
+	f.StringVar(&c.pcrlockDir, "pcrlock-dir", "", "keep a systemd-pcrlock component for each unified image below `DIR`")
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "everything but the writing")
 	f.StringVar((*string)(&c.verbosity), "verbosity", "", "as the `WORD` at the end: "+allVerb)
 	f.BoolVar(&c.json, "json", false, "one JSON document instead of text")

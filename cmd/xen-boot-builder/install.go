@@ -30,11 +30,17 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	if c.root == "/" {
 		options.EFIVars = efivars
 	}
-	return c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
+	lock, err := c.openPCRLock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.close()
+	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
 		if !c.dryRun {
 			bar := c.newProgress(ui)
 			defer bar.finish()
-			return bootbuilder.Install(ctx, target, options, c.observer(ui, bar))
+			plan, err := bootbuilder.Install(ctx, target, options, c.observer(ui, bar))
+			return plan, lock.add(ctx, plan, err)
 		}
 		plan, err := bootbuilder.NewPlan(ctx, target, options)
 		if err != nil {
@@ -42,6 +48,7 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return plan, plan.Check()
 	}, ui.renderInstall)
+	return lock.sweep(c, ui, err)
 }
 
 // observer tells of each step in debug, and of progress on a terminal.

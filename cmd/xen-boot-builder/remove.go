@@ -8,12 +8,19 @@ import (
 
 // runRemove takes every Xen entry and payload of ours away.
 func runRemove(ctx context.Context, c *commandLine, ui *ui) error {
-	return c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
+	lock, err := c.openPCRLock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.close()
+	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
 		if c.dryRun {
 			return bootbuilder.NewRemoval(target)
 		}
-		return bootbuilder.Remove(ctx, target, c.observer(ui, nil))
+		plan, err := bootbuilder.Remove(ctx, target, c.observer(ui, nil))
+		return plan, lock.add(ctx, plan, err)
 	}, ui.renderRemove)
+	return lock.sweep(c, ui, err)
 }
 
 func (u *ui) renderRemove(c *commandLine, r *bootbuilder.Report, err error) {

@@ -146,7 +146,7 @@ func sampled(sizes []int, limit int, rng *rand.Rand) iter.Seq[[]int] {
 		if !give(none) || !give(all) {
 			return
 		}
-		for i := range sizes {
+		for _, i := range rng.Perm(len(sizes)) { // limit may not get to all
 			for option := range sizes[i] {
 				without, only := slices.Clone(all), slices.Clone(none)
 				without[i], only[i] = option, option

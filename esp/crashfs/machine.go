@@ -3,6 +3,7 @@ package crashfs
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 	"syscall"
 )
@@ -20,7 +21,7 @@ type Machine struct {
 	off     bool
 
 	failAt int // index into log; -1 for never
-	failTo int // the last one, or the largest int for all from there on
+	failTo int // the last one; math.MaxInt for all from there on
 	errno  syscall.Errno
 }
 
@@ -98,7 +99,7 @@ func (m *Machine) FailAt(n int, errno syscall.Errno) { m.failAt, m.failTo, m.err
 // FailWritesFrom makes every operation that writes fail from the n'th in the log on, as if the
 // file system had been remounted read-only.
 func (m *Machine) FailWritesFrom(n int, errno syscall.Errno) {
-	m.failAt, m.failTo, m.errno = n, int(^uint(0)>>1), errno
+	m.failAt, m.failTo, m.errno = n, math.MaxInt, errno
 }
 
 // begin notes an operation. With half it is to be done by half, and err returned all the same.

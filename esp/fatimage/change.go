@@ -44,6 +44,11 @@ func (v *volume) rename(from, to string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
+	if old == nil {
+		if err := v.checkName(name); err != nil {
+			return err
+		}
+	}
 	if err := v.writable(path.Join(dir.path(), name)); err != nil {
 		return err
 	}
@@ -138,7 +143,7 @@ func (v *volume) place(name string) (*node, error) {
 	if _, err := v.find(name); err == nil {
 		return nil, fs.ErrExist
 	}
-	if err := checkName(path.Base(name)); err != nil {
+	if err := v.checkName(path.Base(name)); err != nil {
 		return nil, err
 	}
 	return dir, v.writable(path.Join(dir.path(), path.Base(name)))

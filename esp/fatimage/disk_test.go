@@ -1,6 +1,7 @@
 package fatimage_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func partitioned(t *testing.T, label string, sector int, parts ...part) string {
 	tool(t, script, "sfdisk", "-q", image)
 	for i, p := range parts {
 		if p.fat {
-			tool(t, "", "mkfs.vfat", "-F", "16", "-S", fmt.Sprint(sector), "--offset", fmt.Sprint(offset(i)/int64(sector)), image, fmt.Sprint(partSize/1024))
+			tool(t, "", "mkfs.vfat", "-F", "16", "-s", "1", "-S", fmt.Sprint(sector), "--offset", fmt.Sprint(offset(i)/int64(sector)), image, fmt.Sprint(partSize/1024))
 		}
 	}
 	return image
@@ -115,7 +116,7 @@ func TestDisks(t *testing.T) {
 			if c.boot {
 				end = offset(3)
 			}
-			if !cmp.Equal(before[:offset(1)], after[:offset(1)]) || !cmp.Equal(before[end:], after[end:]) {
+			if !bytes.Equal(before[:offset(1)], after[:offset(1)]) || !bytes.Equal(before[end:], after[end:]) {
 				t.Error("something outside of the partition changed")
 			}
 			single := filepath.Join(t.TempDir(), "esp.img")

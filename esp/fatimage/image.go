@@ -125,9 +125,9 @@ func (im *Image) volumes(f io.ReaderAt, size int64) (espVolume, bootVolume *volu
 		case err == nil:
 			espVolume, err := im.newVolume(v, disk.Partition{Size: size})
 			return espVolume, nil, err
-		case tableErr == nil:
+		case len(parts) > 0 && errors.Is(err, fat.ErrNotFAT):
 			return nil, nil, partErr
-		case errors.Is(tableErr, disk.ErrNoTable):
+		case tableErr == nil || errors.Is(tableErr, disk.ErrNoTable):
 			return nil, nil, rawHint(f, err)
 		}
 		return nil, nil, tableErr

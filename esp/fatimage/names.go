@@ -5,15 +5,12 @@ import (
 	"strings"
 )
 
-// maxName is the length of a long name, in characters.
-const maxName = 255
-
 // checkName refuses what can't be a new file's name: what FAT can't hold, and what mtools would
 // change or read as a drive.
-func checkName(name string) error {
-	switch {
-	case len(name) > maxName:
-		return fmt.Errorf("the name has more than %d characters", maxName)
+func (v *volume) checkName(name string) error {
+	switch limit := v.maxName(); {
+	case len(name) > limit:
+		return fmt.Errorf("the name has more than %d characters", limit)
 	case strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") || strings.HasPrefix(name, " "):
 		return fmt.Errorf("FAT names don't begin with a space or end with a space or dot")
 	}
@@ -23,6 +20,13 @@ func checkName(name string) error {
 		}
 	}
 	return nil
+}
+
+// maxName is the length of a long name in characters: 255, or what fits into a cluster with the
+// entry itself, since mtools lengthens a folder by one cluster at most for a name.
+func (v *volume) maxName() int {
+	const entrySize, perEntry = 32, 13
+	return int(min(255, (v.fat.ClusterSize()/entrySize-1)*perEntry))
 }
 
 // checkPath refuses names of existing files that mtools can't be told.

@@ -24,6 +24,11 @@ func (v *volume) writable(name string) error {
 	if err := checkPath(name); err != nil {
 		return err
 	}
+	// mtools goes by the number of clusters alone and takes such a one for FAT16, where Linux and
+	// the firmware's driver see FAT32.
+	if n := v.fat.Size() / v.fat.ClusterSize(); v.fat.Width() == 32 && n < 65525 {
+		return fmt.Errorf("mtools can't write to a FAT32 of %d clusters, only from 65525 on: make it FAT16, or with smaller clusters (mkfs.vfat -s 1)", n)
+	}
 	return v.im.begin()
 }
 

@@ -67,7 +67,7 @@ func (a *Assembly) WriteTo(w Destination) error {
 
 // stream hands out the image piece by piece, with a CheckSum of zero.
 func (a *Assembly) stream(use func([]byte) error) error {
-	buf := make([]byte, streamBuffer)
+	buf := make([]byte, min(streamBuffer, a.size))
 	for _, p := range a.parts {
 		if err := p.stream(buf, use); err != nil {
 			return err

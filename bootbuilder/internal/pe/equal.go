@@ -57,7 +57,7 @@ func (a *Assembly) EqualSigned(r io.ReaderAt, size int64) (bool, error) {
 // zeros, and adds it up on the way.
 func (a *Assembly) compare(r io.ReaderAt, sum *checksum, ignore ...span) (bool, error) {
 	var off int64
-	buf := make([]byte, streamBuffer)
+	buf := make([]byte, min(streamBuffer, a.size))
 	err := a.stream(func(want []byte) error {
 		got := buf[:len(want)] // the headers too come in smaller pieces than this
 		if err := readFull(r, got, off); err != nil {

@@ -64,7 +64,7 @@ func (s span) ReadAt(p []byte, off int64) (int, error) {
 
 // folderBytes reads a folder whole, up to the two MiB that the specification allows.
 func (v *Volume) folderBytes(e Entry) ([]byte, error) {
-	const limit = 65536 * entrySize
+	limit := 65536 * entrySize / v.clusterSize // clusters; more would be a loop
 	if e.root && v.width != 32 {
 		b := make([]byte, v.rootSize)
 		if _, err := v.r.ReadAt(b, v.rootAt); err != nil {
@@ -72,7 +72,7 @@ func (v *Volume) folderBytes(e Entry) ([]byte, error) {
 		}
 		return b, nil
 	}
-	extents, err := v.chain(e.first, uint32(max(limit/v.clusterSize, 1)), false)
+	extents, err := v.chain(e.first, uint32(min(max(limit, 1), int64(v.clusters))), false)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,145 @@
+package bootbuilder_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/xen-boot-builder/xen-boot-builder"
+
+// arrows are the imports that each package may have beside the standard library, its tests'
+// own left out. docs/architecture.md draws them. A name that ends in "/..." is for all below it too.
+var arrows = map[string][]string{
+	"cmd/xen-boot-builder": {"bootbuilder", "esp", "esp/fatimage",
+		"github.com/spf13/pflag", "golang.org/x/term", "github.com/schollz/progressbar/v3"},
+	"bootbuilder": {"bootspec", "esp", "bootbuilder/internal/...",
+		"github.com/cyphar/filepath-securejoin", "github.com/sergi/go-diff/diffmatchpatch"},
+	"bootbuilder/internal/nixroot": {"github.com/cyphar/filepath-securejoin", "golang.org/x/sys/unix"},
+	"bootbuilder/internal/pcrlock": {},
+	"bootbuilder/internal/pe":      {},
+	"bootbuilder/internal/secureboot": {"bootbuilder/internal/pe",
+		"github.com/foxboron/go-uefi/authenticode", "github.com/foxboron/go-uefi/pkcs7", "golang.org/x/crypto/cryptobyte/..."},
+	"bootbuilder/internal/xencfg": {},
+	"bootspec":                    {"github.com/tidwall/gjson"},
+	"esp":                         {"golang.org/x/sys/unix"},
+	"esp/crashfs/...":             {"esp"},
+	"esp/fatimage/...":            {"esp", "esp/fatimage/internal/...", "golang.org/x/sys/unix"},
+	"fixtures/...":                {"fixtures", "golang.org/x/sys/unix"},
+}
+
+// goPackage is what go list says of a package.
+type goPackage struct {
+	ImportPath, Name, Dir string
+	GoFiles, Imports      []string
+}
+
+// goPackages are all packages of the module.
+func goPackages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,GoFiles,Imports", "./...")
+	cmd.Dir = ".."
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("the go command is not installed")
+	}
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	var list []goPackage
+	d := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	if len(list) < len(arrows)-2 {
+		t.Fatalf("go list names %d packages", len(list))
+	}
+	return list
+}
+
+// name is a package's name below the module.
+func (p goPackage) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+// under reports whether a package is one of those that a key or value of arrows stands for.
+func under(name, pattern string) bool {
+	dir, all := strings.CutSuffix(pattern, "/...")
+	return name == dir || all && strings.HasPrefix(name, dir+"/")
+}
+
+// TestArrows keeps the imports to those that docs/architecture.md draws.
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, p := range goPackages(t) {
+		if len(p.GoFiles) == 0 {
+			continue // tests only
+		}
+		var allowed []string
+		known := false
+		for pattern, list := range arrows {
+			if under(p.name(), pattern) {
+				allowed, known = append(allowed, list...), true
+			}
+		}
+		if !known {
+			t.Errorf("%s: is in no row; say what it may import", p.name())
+		}
+		for _, path := range p.Imports {
+			first, _, _ := strings.Cut(path, "/")
+			if !strings.Contains(first, ".") {
+				continue // the standard library's
+			}
+			name := strings.TrimPrefix(path, module+"/")
+			if !slices.ContainsFunc(allowed, func(pattern string) bool { return under(name, pattern) }) {
+				t.Errorf("%s must not import %s", p.name(), name)
+			}
+		}
+	}
+}
+
+// TestArrowsAreUsed: a row or an import that nobody needs any more goes.
+func TestArrowsAreUsed(t *testing.T) {
+	t.Parallel()
+	all := goPackages(t)
+	for pattern, list := range arrows {
+		var imports []string
+		for _, p := range all {
+			if under(p.name(), pattern) {
+				imports = append(imports, p.name())
+				imports = append(imports, p.Imports...)
+			}
+		}
+		if len(imports) == 0 {
+			t.Errorf("there is no package %s", pattern)
+		}
+		for _, a := range list {
+			used := slices.ContainsFunc(imports, func(path string) bool { return under(strings.TrimPrefix(path, module+"/"), a) })
+			if !used {
+				t.Errorf("%s no longer imports %s", pattern, a)
+			}
+		}
+	}
+}
+
+// files are the package's own, with their whole names.
+func (p goPackage) files() []string {
+	var list []string
+	for _, name := range p.GoFiles {
+		list = append(list, filepath.Join(p.Dir, name))
+	}
+	return list
+}

@@ -1,0 +1,474 @@
+package bootbuilder_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+)
+
+// victim is a machine on which generation 2 of 3 is about to be spoiled.
+type victim struct {
+	*rig
+	top *fixtures.Toplevel
+}
+
+func newVictim(t *testing.T) *victim {
+	t.Helper()
+	v := &victim{rig: newRig(t)}
+	v.addXen(1)
+	v.top = v.add(fixtures.Generation{Number: 2, System: fixtures.System{Xen: &fixtures.Xen{Version: "4.19.3"}}})
+	v.addXen(3)
+	v.rebuild()
+	return v
+}
+
+// store is where a file of the store lies on this machine.
+func (v *victim) store(file string) string { return v.root.Path(file) }
+
+// replace puts something else in the place of a file.
+func (v *victim) replace(file string, with func(string) error) {
+	v.t.Helper()
+	v.must(os.RemoveAll(file))
+	v.must(with(file))
+}
+
+func fifo(file string) error   { return syscall.Mkfifo(file, 0o644) }
+func folder(file string) error { return os.Mkdir(file, 0o755) }
+func loop(file string) error   { return os.Symlink(filepath.Base(file), file) }
+
+func link(target string) func(string) error {
+	return func(file string) error { return os.Symlink(target, file) }
+}
+
+func content(text string) func(string) error {
+	return func(file string) error { return os.WriteFile(file, []byte(text), 0o644) }
+}
+
+// zero is a device that never ends.
+func (v *victim) zero(file string) error {
+	err := syscall.Mknod(file, syscall.S_IFCHR|0o644, 1<<8|5)
+	if errors.Is(err, syscall.EPERM) {
+		v.t.Skip("making a device takes root")
+	}
+	return err
+}
+
+// patient installs, and doesn't wait for ever.
+func (v *victim) patient() (plan *bootbuilder.Plan, err error) {
+	v.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		plan, err = v.tryInstall()
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		v.t.Fatal("install hangs")
+	}
+	return plan, err
+}
+
+// left wants generation 2 left out with one warning, and the others installed.
+func (v *victim) left(warning string) {
+	t := v.t
+	t.Helper()
+	plan, err := v.patient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(plan, installedNow...); !slices.Equal(got, []string{"xen-generation-1", "xen-generation-3"}) {
+		t.Errorf("installed are %q", got)
+	}
+	if got := failures(plan); len(got) != 1 || !regexp.MustCompile(warning).MatchString(got[0]) {
+		t.Errorf("warnings are %q, want one that matches %q", got, warning)
+	}
+	for _, e := range v.verify().Entries {
+		if len(e.Problems) > 0 && e.ID != "xen-generation-2.conf" {
+			t.Errorf("verify %s: %q", e.ID, e.Problems)
+		}
+	}
+}
+
+// TestHostileDocuments spoils what generation 2 brings, on an empty $BOOT and on one
+// that holds its whole entry, which then has to stay.
+func TestHostileDocuments(t *testing.T) {
+	t.Parallel()
+	bootJSON := func(with func(string) error) func(*victim) {
+		return func(v *victim) { v.replace(v.store(v.top.Path+"/boot.json"), with) }
+	}
+	change := func(old, new string) func(*victim) {
+		return func(v *victim) {
+			file := v.store(v.top.Path + "/boot.json")
+			b, err := os.ReadFile(file)
+			v.must(err)
+			if !bytes.Contains(b, []byte(old)) {
+				v.t.Fatalf("%s does not hold %s", file, old)
+			}
+			v.must(os.WriteFile(file, bytes.ReplaceAll(b, []byte(old), []byte(new)), 0o644))
+		}
+	}
+	xenEFI := func(with func(string) error) func(*victim) {
+		return func(v *victim) { v.replace(v.store(v.top.XenEFI), with) }
+	}
+	for name, c := range map[string]struct {
+		spoil   func(*victim)
+		warning string
+	}{
+		"FIFO":                  {bootJSON(fifo), `boot.json: not a regular file`},
+		"folder":                {bootJSON(folder), `boot.json: not a regular file`},
+		"device":                {func(v *victim) { bootJSON(v.zero)(v) }, `boot.json: not a regular file`},
+		"symlink loop":          {bootJSON(loop), `boot.json: too many levels of symbolic links`},
+		"symlink out":           {bootJSON(link("../../../../../../../../../etc/passwd")), `boot.json: no such file.*garbage-collected`},
+		"absolute symlink out":  {bootJSON(link("/etc/passwd")), `boot.json: no such file.*garbage-collected`},
+		"magic link":            {bootJSON(link("/proc/self/exe")), `boot.json: no such file`},
+		"empty":                 {bootJSON(content("")), `boot.json: `},
+		"36 MB of brackets":     {bootJSON(content(strings.Repeat("[", 36<<20))), `boot.json: .*1048576`},
+		"1 MB of brackets":      {bootJSON(content(strings.Repeat("[", 1<<20))), `boot.json: `},
+		"1 MB of objects":       {bootJSON(content(strings.Repeat(`{"a":`, 1<<17))), `boot.json: `},
+		"NUL bytes":             {bootJSON(content(strings.Repeat("\x00", 100))), `boot.json: `},
+		"no UTF-8":              {bootJSON(content("{\"\xff\": 1}")), `boot.json: `},
+		"no object":             {bootJSON(content("[]")), `boot.json: `},
+		"Xen out of the store":  {change(`"efiPath": "/nix`, `"efiPath": "/nix/../../nix`), `efiPath.*not a clean path`},
+		"Xen relative":          {change(`"efiPath": "/nix`, `"efiPath": "nix`), `efiPath.*not an absolute path`},
+		"kernel with a newline": {change(`"loglevel=4"`, `"loglevel=4\nkernel=evil"`), `line break`},
+		"Xen with a newline":    {change(`"dom0_max_vcpus=4"`, `"a\nkernel=evil"`), `line break`},
+		"Xen with a tab":        {change(`"dom0_max_vcpus=4"`, `"a\tb"`), `Xen parameter "a.*b": byte 0x09`},
+		"Xen with a hash":       {change(`"dom0_max_vcpus=4"`, `"a#b"`), `Xen parameter "a#b": byte 0x23.*comment`},
+		"label with a newline":  {change(`"label": "NixOS`, `"label": "NixOS\ninit=evil`), `line break`},
+		"specialisation ..":     {change(`"org.nixos.specialisation.v1": {}`, `"org.nixos.specialisation.v1": {"..": {}}`), `can't be called`},
+		"specialisation a/b":    {change(`"org.nixos.specialisation.v1": {}`, `"org.nixos.specialisation.v1": {"../a/b": {}}`), `slash`},
+		"specialisation a LF b": {change(`"org.nixos.specialisation.v1": {}`, `"org.nixos.specialisation.v1": {"a\nb": {}}`), `control byte`},
+		"Xen is a FIFO":         {xenEFI(fifo), `xen-4.19.3.efi: not a regular file`},
+		"Xen is a folder":       {xenEFI(folder), `xen-4.19.3.efi: not a regular file`},
+		"Xen is a device":       {func(v *victim) { xenEFI(v.zero)(v) }, `xen-4.19.3.efi: not a regular file`},
+		"Xen is a loop":         {xenEFI(loop), `xen-4.19.3.efi: too many levels`},
+		"Xen is a link out":     {xenEFI(link("/bin/sh")), `xen-4.19.3.efi: no such file`},
+		"Xen is empty":          {xenEFI(content("")), `xen-4.19.3.efi: file is empty`},
+		"Xen is no image":       {xenEFI(content("#!/bin/sh\n")), `xen-4.19.3.efi: `},
+		"Xen is cut off":        {xenEFI(content(string(fixtures.XenImage(fixtures.XenOptions{}))[:600])), `xen-4.19.3.efi: `},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.unsynced = true
+			c.spoil(v)
+			v.left(c.warning)
+			if v.exists("loader/entries/xen-generation-2.conf") {
+				t.Error("it has an entry")
+			}
+		})
+		t.Run(name+" later", func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.unsynced = true
+			v.install()
+			before := v.files()
+			c.spoil(v)
+			v.left(c.warning)
+			if diff := cmp.Diff(before, v.files()); diff != "" {
+				t.Errorf("what stood is not left alone:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestHostileEntries rewrites generation 2's NixOS entry.
+func TestHostileEntries(t *testing.T) {
+	t.Parallel()
+	const entry = "loader/entries/nixos-generation-2.conf"
+	line := func(key, value string) func(*victim) {
+		return func(v *victim) {
+			v.rewrite(entry, func(s string) string {
+				return regexp.MustCompile(`(?m)^`+key+` .*$`).ReplaceAllLiteralString(s, key+" "+value)
+			})
+		}
+	}
+	file := func(with func(string) error) func(*victim) {
+		return func(v *victim) { v.replace(filepath.Join(v.boot(), entry), with) }
+	}
+	onESP := func(name string, with func(string) error) func(*victim) {
+		return func(v *victim) {
+			v.must(with(filepath.Join(v.boot(), name)))
+			line("linux", "/"+name)(v)
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*victim)
+		// warning is that of a generation left out; "" for one that gets its kernel from the store.
+		warning string
+	}{
+		"linux ..":               {line("linux", "../../../etc/shadow"), ""},
+		"linux .. absolute":      {line("linux", "/EFI/../../../etc/shadow"), ""},
+		"linux .. backslashes":   {line("linux", `\..\..\etc\shadow`), ""},
+		"linux is a folder":      {line("linux", "/EFI/nixos"), ""},
+		"linux is the root":      {line("linux", "/"), ""},
+		"linux is missing":       {line("linux", "/EFI/nixos/gone.efi"), ""},
+		"linux has NUL's like":   {line("linux", "/EFI/\x01"), ""},
+		"linux is a link out":    {onESP("EFI/k.efi", link("/etc/passwd")), ""},
+		"linux is a long way up": {onESP("EFI/k.efi", link(strings.Repeat("../", 40)+"etc/passwd")), ""},
+		"linux is a FIFO":        {onESP("EFI/k.efi", fifo), ""},
+		"linux is a device":      {func(v *victim) { onESP("EFI/k.efi", v.zero)(v) }, ""},
+		"linux is empty":         {onESP("EFI/k.efi", content("")), ""},
+		"initrd ..":              {line("initrd", "/../../etc/shadow"), ""},
+		"FIFO":                   {file(fifo), `nixos-generation-2.conf: not a regular file`},
+		"device":                 {func(v *victim) { file(v.zero)(v) }, `nixos-generation-2.conf: not a regular file`},
+		"symlink loop":           {file(loop), `nixos-generation-2.conf: `},
+		"symlink out":            {file(link("/etc/passwd")), `nixos-generation-2.conf: .*escapes`},
+		"empty":                  {file(content("")), `nixos-generation-2.conf: no init=`},
+		"too large":              {file(content(strings.Repeat("# \n", 30_000))), `nixos-generation-2.conf: file is too large`},
+		"NUL":                    {file(content("title a\x00b\n")), `nixos-generation-2.conf: .*NUL`},
+		"no UTF-8":               {file(content("title \xff\n")), `nixos-generation-2.conf: .*UTF-8`},
+		"no init":                {line("options", "root=fstab"), `no init=`},
+		"init relative":          {line("options", "init=nix/store/x/init"), `init=nix/store/x/init is no clean absolute path`},
+		"init ..":                {line("options", "init=/nix/store/../../etc/init"), `is no clean absolute path`},
+		"init elsewhere":         {line("options", "init=/etc/init"), `/etc/boot.json: no such file`},
+		"title with a control":   {line("title", "a\x1b[31mb"), `control`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.unsynced = true
+			c.spoil(v)
+			if c.warning != "" {
+				v.left(c.warning)
+				return
+			}
+			plan, err := v.patient()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ids(plan, installedNow...); len(got) != 3 {
+				t.Errorf("installed are %q, warnings %q", got, failures(plan))
+			}
+			for _, e := range v.verify().Entries {
+				if len(e.Problems) > 0 {
+					t.Errorf("verify %s: %q", e.ID, e.Problems)
+				}
+			}
+			config := v.read("EFI/xen/xen-generation-2.cfg")
+			if want := filepath.Base(filepath.Dir(v.top.Kernel)) + "-bzImage.efi"; !strings.Contains(config, want) {
+				t.Errorf("its xen.cfg does not name the kernel %s:\n%s", want, config)
+			}
+			if strings.Contains(config, "..") {
+				t.Errorf("its xen.cfg climbs:\n%s", config)
+			}
+		})
+	}
+}
+
+// TestHostilePartition puts the wrong kind of thing where folders and files of ours belong.
+// The run fails as a whole, and says what is in the way; nothing changes.
+func TestHostilePartition(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(*victim)
+		err   string
+	}{
+		"EFI/xen is a file":        {func(v *victim) { v.write("EFI/xen", "x") }, `/EFI/xen: `},
+		"EFI/xen leads out":        {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/xen"), link(v.root.Dir())) }, `/EFI/xen: .*escapes`},
+		"EFI/nixos is a file":      {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/nixos"), content("x")) }, `/EFI/nixos: `},
+		"EFI/Linux is a file":      {func(v *victim) { v.write("EFI/Linux", "x") }, `/EFI/Linux: `},
+		"loader/entries is a file": {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/entries"), content("x")) }, `/loader/entries: `},
+		"loader.conf is a folder":  {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), folder) }, `/loader/loader.conf: not a regular file`},
+		"loader.conf is a FIFO":    {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), fifo) }, `/loader/loader.conf: not a regular file`},
+		"loader.conf is a link":    {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), link("/etc/passwd")) }, `/loader/loader.conf: .*escapes`},
+		"loader.conf of 10 MB":     {func(v *victim) { v.write("loader/loader.conf", strings.Repeat("#\n", 5<<20)) }, `/loader/loader.conf: file is too large`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			c.spoil(v)
+			listing := v.listing()
+			_, err := v.patient()
+			if err == nil || !regexp.MustCompile(c.err).MatchString(err.Error()) {
+				t.Errorf("error %v, want one that matches %q", err, c.err)
+			}
+			if diff := cmp.Diff(listing, v.listing()); diff != "" {
+				t.Errorf("something changed:\n%s", diff)
+			}
+		})
+	}
+}
+
+// listing names everything on $BOOT with its type and size. It opens nothing.
+func (v *victim) listing() map[string]string {
+	v.t.Helper()
+	all := make(map[string]string)
+	v.must(filepath.WalkDir(v.boot(), func(name string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		all[name] = fmt.Sprint(info.Mode(), info.Size(), info.ModTime())
+		return err
+	}))
+	return all
+}
+
+// TestLoaderConfWithNUL: systemd-boot stops reading there.
+func TestLoaderConfWithNUL(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	v.write("loader/loader.conf", "default nixos-generation-3.conf\n\x00default nixos-generation-1.conf\n")
+	v.install()
+	if got, want := v.read("loader/loader.conf"), "default xen-generation-3.conf\n\x00default nixos-generation-1.conf\n"; got != want {
+		t.Errorf("loader.conf is %q, want %q", got, want)
+	}
+}
+
+// TestFolderWithNameOfEntry: one generation can't have its entry, the others can.
+func TestFolderWithNameOfEntry(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"loader/entries/xen-generation-2.conf", "EFI/xen/xen-generation-2.cfg"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.write(name+"/mine", "x")
+			v.left(regexp.QuoteMeta(name) + `: not a regular file`)
+			if v.read(name+"/mine") != "x" {
+				t.Error("what the folder held changed")
+			}
+		})
+	}
+}
+
+// TestHostileNames reads generations of profiles, whose names can be anything.
+func TestHostileNames(t *testing.T) {
+	t.Parallel()
+	xen := fixtures.System{Xen: &fixtures.Xen{}}
+	special := func(names ...string) (list []fixtures.Specialisation) {
+		for _, name := range names {
+			list = append(list, fixtures.Specialisation{Name: name, System: xen})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		generations []fixtures.Generation
+		layout      bootbuilder.Layout
+		want        []string
+		warnings    []string
+	}{
+		"200 characters": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special(strings.Repeat("s", 200))}},
+			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-" + strings.Repeat("s", 200)},
+		},
+		"200 characters, unified": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special(strings.Repeat("s", 200))}},
+			layout:      bootbuilder.LayoutUnified,
+			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-" + strings.Repeat("s", 200)},
+		},
+		"too long with the hash": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special(strings.Repeat("s", 210))}},
+			layout:      bootbuilder.LayoutUnified,
+			want:        []string{"xen-generation-1"},
+			warnings:    []string{`UTF-16 units, more than 255`},
+		},
+		"too long": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special(strings.Repeat("s", 255))}},
+			want:        []string{"xen-generation-1"},
+			warnings:    []string{`UTF-16 units, more than 255`},
+		},
+		"Cyrillic": {
+			generations: []fixtures.Generation{{Number: 1, System: xen}, {Profile: "лаб", Number: 1, System: xen}},
+			want:        []string{"xen-generation-1"},
+			warnings:    []string{`can't be passed to Xen: 'л' is not possible in -cfg=`},
+		},
+		"Cyrillic, unified": {
+			generations: []fixtures.Generation{{Number: 1, System: xen}, {Profile: "лаб", Number: 1, System: xen}},
+			layout:      bootbuilder.LayoutUnified,
+			want:        []string{"xen-generation-1", "xen-лаб-generation-1"},
+		},
+		"a blank": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special("a b", "a")}},
+			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-a"},
+			warnings:    []string{`' ' is not possible in -cfg=`},
+		},
+		"what FAT can't hold": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special("a:b", `a\b`, "a*", "a.")}},
+			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-a."},
+			warnings:    []string{`':' is not possible on FAT`, `'\\\\' is not possible on FAT`, `'\*' is not possible on FAT`},
+		},
+		"letter case": {
+			generations: []fixtures.Generation{{Profile: "lab", Number: 1, System: xen}, {Profile: "LAB", Number: 1, System: xen}, {Profile: "LAB", Number: 2, System: xen}},
+			want:        []string{"xen-LAB-generation-1", "xen-LAB-generation-2"},
+			warnings:    []string{`its Xen entry xen-lab-generation-1 would be that of .*LAB-1-link too`},
+		},
+		"two readings of a name": {
+			generations: []fixtures.Generation{
+				{Profile: "a", Number: 1, System: xen, Specialisations: special("b-generation-2")},
+				{Profile: "a-generation-1-specialisation-b", Number: 2, System: xen},
+			},
+			want:     []string{"xen-a-generation-1", "xen-a-generation-1-specialisation-b-generation-2"},
+			warnings: []string{`its Xen entry xen-a-generation-1-specialisation-b-generation-2 would be that of .*a-1-link too`},
+		},
+		"like a counter": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special("a", "a+3", "b+2-1")}},
+			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-a", "xen-generation-1-specialisation-b"},
+			warnings:    []string{`its Xen entry xen-generation-1-specialisation-a would be that of`},
+		},
+		"like two counters": {
+			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special("a+3+2")}},
+			want:        []string{"xen-generation-1"},
+			warnings:    []string{`a\+3\+2: systemd-boot would find two`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.unsynced = true
+			for _, g := range c.generations {
+				r.add(g)
+			}
+			r.options.From, r.options.Layout = bootbuilder.FromProfiles, c.layout
+			plan := r.install()
+			slices.Sort(c.want)
+			if diff := cmp.Diff(c.want, ids(plan, installedNow...)); diff != "" {
+				t.Errorf("installed (-want +got):\n%s", diff)
+			}
+			wantMatches(t, failures(plan), c.warnings...)
+			again := r.install()
+			if again.Changes() {
+				t.Error("a second run has changes to make")
+			}
+			seen := r.verify()
+			if len(seen.Entries) != len(c.want) || !seen.OK() {
+				t.Errorf("verify: %+v", seen)
+			}
+			r.remove()
+			for _, name := range slices.Sorted(maps.Keys(r.files())) {
+				if strings.Contains(name, "xen-") {
+					t.Errorf("%s is left by remove", name)
+				}
+			}
+		})
+	}
+}
+
+// wantMatches wants a text for each pattern, in any order, and no other.
+func wantMatches(t *testing.T, texts []string, patterns ...string) {
+	t.Helper()
+	if len(texts) != len(patterns) {
+		t.Errorf("got %q, want matches of %q", texts, patterns)
+		return
+	}
+	for _, p := range patterns {
+		if !slices.ContainsFunc(texts, regexp.MustCompile(p).MatchString) {
+			t.Errorf("got %q, of which none matches %q", texts, p)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package bootbuilder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pcrlock"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// PCRLock keeps systemd-pcrlock components beside unified images: one for each image, as
+// "systemd-pcrlock lock-pe" writes it, for as long as the image is on any of the ESPs.
+//
+// A machine starts one image of many, and its TPM policy has to allow each: to systemd-pcrlock
+// they are variants of one component, files of one folder (systemd.pcrlock(5)). NixOS' own entries
+// are alternatives to ours in the same sense, and a component that the booted system has not
+// measured takes PCR 4 out of the policy. Therefore ours go into the folder of Lanzaboote's stubs
+// where there is one, else into the one that the manual page has for kernels.
+//
+// What else the firmware and systemd-boot measure is for others to lock: systemd-boot itself
+// (PCR 4), loader.conf (PCR 5), Secure Boot's keys (PCR 7). Nobody measures PCR 9 or 11 here:
+// neither the kernel's EFI stub nor systemd-stub runs below Xen.
+type PCRLock struct {
+	dir     esp.FS
+	unlock  func()
+	folder  string
+	folders []string // where components of ours may lie
+	// images are the components of images that stand, in lower case.
+	images map[string]bool
+}
+
+// The folders of components whose variants ours can be.
+const (
+	lanzabooteComponent = "635-lanzaboote" + pcrlock.FolderSuffix
+	kernelComponent     = "650-kernel" + pcrlock.FolderSuffix
+)
+
+// maxVariants is how many values of one PCR systemd-pcrlock can make a policy of
+// (systemd issue 41526).
+const maxVariants = 8
+
+// maxComponent bounds what is read of a component, in bytes; one has 494.
+const maxComponent = 4 << 10
+
+var ourComponent = regexp.MustCompile(`(?i)^xen-(?:` + generationStem + `)-[0-9a-f]{16}\.pcrlock$`)
+
+// OpenPCRLock keeps other runs off a pcrlock.d folder until [PCRLock.Close]. A folder NNN-NAME.pcrlock.d
+// is taken for the component's own.
+func OpenPCRLock(ctx context.Context, dir esp.FS) (*PCRLock, error) {
+	l := &PCRLock{dir: dir, folder: kernelComponent, images: make(map[string]bool)}
+	l.folders = []string{lanzabooteComponent, kernelComponent}
+	if strings.HasSuffix(path.Base(dir.Path(".")), pcrlock.FolderSuffix) {
+		l.folder, l.folders = ".", []string{"."}
+	} else if _, err := dir.Stat(lanzabooteComponent); err == nil {
+		l.folder = lanzabooteComponent
+	}
+	waiting, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	var err error
+	if l.unlock, err = dir.Lock(waiting); err != nil {
+		return nil, lockHint(err)
+	}
+	return l, nil
+}
+
+// Close lets go of the folder.
+func (l *PCRLock) Close() { l.unlock() }
+
+// Add writes the components of a plan's unified images once it is applied, but for those that
+// are there already. A policy can only be made after that: until then no image is in it, and
+// a crash in between is made good by the next run.
+func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
+	names, err := (&stock{}).list(p.target.Boot, unifiedDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if ourUnified.MatchString(path.Base(name)) {
+			l.images[strings.ToLower(componentName(name))] = true
+		}
+	}
+	var failed []error
+	added := false
+	for _, image := range p.unifiedImages() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		component := path.Join(l.folder, componentName(image))
+		if !l.stands(componentName(image)) || l.whole(component) {
+			continue
+		}
+		if err := l.write(p, image, component); err != nil {
+			failed = append(failed, fmt.Errorf("lock %s: %w", p.target.Boot.Path(image), err))
+			continue
+		}
+		added = true
+	}
+	if p.options.Layout != LayoutUnified && !p.removal {
+		p.Warnings = append(p.Warnings, Warning{Advice: true, Message: fmt.Sprintf(
+			"%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.folder))})
+	}
+	if added {
+		failed = append(failed, l.dir.SyncDir(l.folder))
+	}
+	return errors.Join(failed...)
+}
+
+// componentName is what the component of an image is called. An image's name has a hash of
+// its content in it, so a component never goes out of date.
+func componentName(image string) string {
+	base := path.Base(image)
+	return strings.TrimSuffix(base, path.Ext(base)) + pcrlock.Suffix
+}
+
+// unifiedImages are the plan's images that are entries themselves.
+func (p *Plan) unifiedImages() []string {
+	var list []string
+	for _, b := range p.bundles {
+		if b.entry == nil {
+			list = append(list, b.image)
+		}
+	}
+	for _, e := range p.kept {
+		if e.entry == "" {
+			list = append(list, e.image)
+		}
+	}
+	return list
+}
+
+// stands reports whether a component's image was seen.
+func (l *PCRLock) stands(component string) bool { return l.images[strings.ToLower(component)] }
+
+// whole reports whether a component is there already.
+func (l *PCRLock) whole(component string) bool {
+	text, err := esp.ReadFile(l.dir, component, maxComponent)
+	return err == nil && pcrlock.Check(text) == nil
+}
+
+// write makes the component of an image that stands. One that somebody else could have put
+// there is not vouched for, as far as a certificate can tell.
+func (l *PCRLock) write(p *Plan, image, component string) error {
+	f, err := p.target.Boot.Open(image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if p.options.Signer != nil {
+		if err := secureboot.Verify(f, info.Size(), p.options.Signer.Certificate()); err != nil {
+			return err
+		}
+	}
+	digests := pcrlock.NewDigests()
+	if err := pe.Measure(f, info.Size(), digests.Hashes()...); err != nil {
+		return err
+	}
+	text, err := digests.Encode()
+	if err != nil {
+		return err
+	}
+	if err := esp.MkdirAll(l.dir, l.folder); err != nil {
+		return err
+	}
+	return esp.WriteBytes(l.dir, component, text)
+}
+
+// Sweep removes the components of images that no [PCRLock.Add] has seen. It is for when all ESPs
+// were looked at: what is gone from one may stand on another. Warnings are what
+// systemd-pcrlock will stumble over.
+func (l *PCRLock) Sweep() (warnings []string, err error) {
+	for _, folder := range l.folders {
+		variants, err := l.sweep(folder)
+		if err != nil {
+			return warnings, err
+		}
+		if variants > maxVariants {
+			warnings = append(warnings, fmt.Sprintf("%s holds %d variants, where systemd-pcrlock makes a policy of at most %d (--limit writes fewer)",
+				l.dir.Path(folder), variants, maxVariants))
+		}
+	}
+	if l.folder != "." {
+		_ = l.dir.Remove(kernelComponent) // only goes where it is empty
+	}
+	return warnings, nil
+}
+
+// sweep removes what is stale of one folder, and counts the variants left.
+func (l *PCRLock) sweep(folder string) (variants int, err error) {
+	list, err := l.dir.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	removed := false
+	for _, d := range list {
+		stale := ourComponent.MatchString(d.Name()) && !(folder == l.folder && l.stands(d.Name()))
+		switch {
+		case d.IsDir():
+		case stale || esp.IsStaged(d.Name()):
+			if err := l.dir.Remove(path.Join(folder, d.Name())); err != nil {
+				return 0, err
+			}
+			removed = true
+		case strings.HasSuffix(d.Name(), pcrlock.Suffix):
+			variants++
+		}
+	}
+	if removed {
+		err = l.dir.SyncDir(folder)
+	}
+	return variants, err
+}

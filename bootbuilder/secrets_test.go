@@ -1,0 +1,245 @@
+package bootbuilder_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+)
+
+const secret = "the secret\n"
+
+// newSecrets is a root whose generation 1 has initrd secrets, and 2 none.
+func newSecrets(t *testing.T, layout bootbuilder.Layout) (*bench, *fixtures.Toplevel) {
+	t.Helper()
+	b := newProfiles(t, layout)
+	s := xenSystem("4.20.2")
+	s.Secrets = []byte(secret)
+	top := b.add(fixtures.Generation{Number: 1, System: s})
+	b.add(fixtures.Generation{Number: 2, System: xenSystem("4.20.2")})
+	return b, top
+}
+
+// withShell makes the root one in which programs can run.
+func (b *bench) withShell() {
+	b.t.Helper()
+	if os.Getuid() != 0 {
+		b.t.Skip("only root can run programs inside another root")
+	}
+	shell, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		b.t.Skip("no /bin/busybox, which can run without libraries: ", err)
+	}
+	b.must(os.MkdirAll(b.root.Path("/bin"), 0o755))
+	b.must(os.MkdirAll(b.root.Path("/tmp"), 0o1777))
+	b.must(os.WriteFile(b.root.Path("/bin/sh"), shell, 0o755))
+	b.options.RunInitrdSecrets = true
+}
+
+// program replaces the generation's initrdSecrets program by a shell script.
+func (b *bench) program(top *fixtures.Toplevel, script string) {
+	b.t.Helper()
+	b.must(os.WriteFile(b.root.Path(top.InitrdSecrets), []byte("#!/bin/sh\n"+script), 0o755))
+	b.must(os.Chmod(b.root.Path(top.InitrdSecrets), 0o755)) // it was there already, and was none
+}
+
+// initrd is the store's, without secrets.
+func (b *bench) initrd(top *fixtures.Toplevel) string {
+	b.t.Helper()
+	data, err := os.ReadFile(b.root.Path(top.Initrd))
+	b.must(err)
+	return string(data)
+}
+
+// TestSecretsWithoutFlag wants nothing of the root to run, and a warning.
+func TestSecretsWithoutFlag(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			b, top := newSecrets(t, layout)
+			r := b.installTwice()
+			if w := warnings(r); len(w) != 1 || !strings.Contains(w[0], "generation 1: its initrd secrets are not appended") {
+				t.Errorf("warnings %q", w)
+			}
+			if b.ramdiskOf("xen-generation-1") != b.initrd(top) {
+				t.Error("the ramdisk is not the store's initrd")
+			}
+			b.wantVerified()
+		})
+	}
+}
+
+// TestSecretsRun runs the program inside the root, on a copy.
+func TestSecretsRun(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			b, top := newSecrets(t, layout)
+			b.withShell()
+			b.program(top, `[ -e /nix/store ] && [ ! -e /proc/self ] && printf 'the secret\n' >> "$1"`)
+			before := b.initrd(top)
+			r := b.installTwice()
+			if w := warnings(r); len(w) != 0 {
+				t.Errorf("warnings %q", w)
+			}
+			if b.initrd(top) != before {
+				t.Error("the store's initrd was changed")
+			}
+			if b.ramdiskOf("xen-generation-1") != before+secret {
+				t.Error("the ramdisk is not the initrd with the secret behind it")
+			}
+			b.wantNothingIn("/tmp")
+
+			b.program(top, `printf 'another\n' >> "$1"`)
+			b.installTwice()
+			if b.ramdiskOf("xen-generation-1") != before+"another\n" {
+				t.Error("the ramdisk has not the new secret")
+			}
+		})
+	}
+}
+
+func (b *bench) wantNothingIn(dir string) {
+	b.t.Helper()
+	list, err := os.ReadDir(b.root.Path(dir))
+	b.must(err)
+	for _, e := range list {
+		b.t.Errorf("%s is left in %s", e.Name(), dir)
+	}
+}
+
+// TestSecretsFail wants a generation whose program fails left out, with what the program said.
+func TestSecretsFail(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ script, says string }{
+		"exit":           {"echo no such secret >&2; exit 3", "no such secret"},
+		"much to say":    {"for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5 6 7 8 9; do echo 123456789012345678901234567890; done; done; echo the end; exit 1", "the end"},
+		"takes it away":  {`rm "$1"`, "no such file"},
+		"makes it empty": {`: > "$1"`, "empty"},
+		"makes a folder": {`rm "$1"; mkdir "$1"`, "initrd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, top := newSecrets(t, bootbuilder.LayoutShared)
+			b.withShell()
+			b.program(top, c.script+"\n")
+			r := b.install()
+			wantOut(t, r, "xen-generation-1", bootbuilder.PayloadMissing, c.says)
+			if detail := reported(t, r, "xen-generation-1").Detail; len(detail) > 1500 {
+				t.Errorf("the reason has %d bytes", len(detail))
+			}
+			b.wantInstalled("xen-generation-2", true)
+			b.wantNothingIn("/tmp")
+		})
+	}
+	t.Run("missing", func(t *testing.T) {
+		t.Parallel()
+		b, top := newSecrets(t, bootbuilder.LayoutShared)
+		b.withShell()
+		b.must(os.Remove(b.root.Path(top.InitrdSecrets)))
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing, "append-initrd-secrets", "no such file")
+	})
+	t.Run("no tmp", func(t *testing.T) {
+		t.Parallel()
+		b, _ := newSecrets(t, bootbuilder.LayoutShared)
+		b.withShell()
+		b.must(os.Remove(b.root.Path("/tmp")))
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing, "tmp")
+	})
+}
+
+// TestSecretsLinks wants a /tmp that leads out of the root to lead nowhere, and an initrd that the
+// program replaces by a link not to be followed.
+func TestSecretsLinks(t *testing.T) {
+	t.Parallel()
+	t.Run("tmp", func(t *testing.T) {
+		t.Parallel()
+		b, top := newSecrets(t, bootbuilder.LayoutShared)
+		b.withShell()
+		outside := t.TempDir()
+		b.must(os.Remove(b.root.Path("/tmp")))
+		b.must(os.Symlink(outside, b.root.Path("/tmp")))
+		b.program(top, `printf 'the secret\n' >> "$1"`)
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing)
+		if list, err := os.ReadDir(outside); err != nil || len(list) > 0 {
+			t.Errorf("outside the root: %v (%v)", list, err)
+		}
+	})
+	t.Run("initrd", func(t *testing.T) {
+		t.Parallel()
+		b, top := newSecrets(t, bootbuilder.LayoutShared)
+		b.withShell()
+		outside := filepath.Join(t.TempDir(), "outside")
+		b.must(os.WriteFile(outside, []byte("from outside"), 0o644))
+		b.program(top, "rm \"$1\"\nln -s "+outside+" \"$1\"\n")
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing)
+		for name, data := range b.trees() {
+			if strings.Contains(data, "from outside") {
+				t.Errorf("%s came from outside", name)
+			}
+		}
+	})
+	t.Run("FIFO", func(t *testing.T) {
+		t.Parallel()
+		b, top := newSecrets(t, bootbuilder.LayoutShared)
+		b.withShell()
+		b.must(os.Symlink("sh", b.root.Path("/bin/busybox")))
+		b.must(os.Symlink("sh", b.root.Path("/bin/mkfifo")))
+		b.program(top, "rm \"$1\"\nmkfifo \"$1\"\n")
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing)
+	})
+}
+
+// TestSecretsHang ends a program, and what it has started, with the run.
+func TestSecretsHang(t *testing.T) {
+	t.Parallel()
+	b, top := newSecrets(t, bootbuilder.LayoutShared)
+	b.withShell()
+	b.program(top, "sleep 30 &\nsleep 30\n")
+	before := b.trees()
+	limited, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	start := time.Now()
+	b.on(func(target bootbuilder.Target) {
+		if plan, err := bootbuilder.Install(limited, target, b.options, bootbuilder.Observer{}); err == nil {
+			t.Error("the run did not end with its context")
+			b.must(plan.Close())
+		}
+	})
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	b.wantTrees(before)
+	b.wantNothingIn("/tmp")
+}
+
+// TestSecretsOnBoot wants the initrd that NixOS' entry names, secrets and all, and no program to run.
+func TestSecretsOnBoot(t *testing.T) {
+	t.Parallel()
+	for _, names := range []fixtures.EntryNames{fixtures.GenerationNames, fixtures.ContentHashNames} {
+		b, top := newSecrets(t, bootbuilder.LayoutShared)
+		b.nixos(fixtures.SystemdBoot{Names: names})
+		b.options.From, b.options.RunInitrdSecrets = bootbuilder.FromEntries, true // there is no shell to run it
+		r := b.installTwice()
+		if w := warnings(r); len(w) != 0 {
+			t.Errorf("warnings %q", w)
+		}
+		id := "xen-generation-1"
+		for _, g := range r.Generations {
+			if g.Toplevel == top.Path {
+				id = g.ID
+			}
+		}
+		if b.ramdiskOf(id) != b.initrd(top)+secret {
+			t.Error("the ramdisk is not the one with the secret")
+		}
+		b.wantHealthy()
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
+)
+
+// bootctlEntry is an entry as systemd's bootctl lists it.
+type bootctlEntry struct {
+	ID, Type, Title, Version, SortKey, EFI, Linux, Options string
+	Path                                                   string
+	IsDefault                                              bool
+}
+
+// testBootctl has bootctl read our entries, by a reader of its own.
+func testBootctl(t *testing.T, b binary) {
+	firmware.Need(t, "bootctl")
+	title, version := "NixOS (with Xen Hypervisor)", "Generation 2 NixOS Xantusia 25.11.20251201.1f2e3d4 (Linux 6.12.58), built on 2025-12-02"
+	t.Run("shared", func(t *testing.T) {
+		t.Parallel()
+		e := bootctlXen(t, b, "shared")
+		image, err := filepath.Glob(filepath.Join(e.esp, "EFI/xen/xen-4.20.2-*.efi"))
+		if err != nil || len(image) != 1 {
+			t.Fatalf("images: %v, %v", image, err)
+		}
+		want := bootctlEntry{
+			ID: "xen-generation-2.conf", Type: "type1", Title: title, Version: version, SortKey: "nixos",
+			EFI:     strings.TrimPrefix(image[0], e.esp),
+			Options: "xen.efi -cfg=xen-generation-2.cfg",
+			Path:    filepath.Join(e.esp, "loader/entries/xen-generation-2.conf"),
+		}
+		if d := cmp.Diff(want, e.second); d != "" {
+			t.Error(d)
+		}
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		e := bootctlXen(t, b, "embedded")
+		want := bootctlEntry{
+			ID: "xen-generation-2.conf", Type: "type1", Title: title, Version: version, SortKey: "nixos",
+			EFI:  "/EFI/nixos/xen-generation-2.efi",
+			Path: filepath.Join(e.esp, "loader/entries/xen-generation-2.conf"),
+		}
+		if d := cmp.Diff(want, e.second); d != "" {
+			t.Error(d)
+		}
+	})
+	t.Run("unified", func(t *testing.T) {
+		t.Parallel()
+		e := bootctlXen(t, b, "unified")
+		if e.second.Title != title || e.second.Version != version || e.second.Type != "type2" || e.second.SortKey != "nixos" {
+			t.Errorf("%+v", e.second)
+		}
+		if path := filepath.Join(e.esp, "EFI/Linux", e.second.ID); e.second.Path != path {
+			t.Errorf("path is %s, want %s", e.second.Path, path)
+		}
+	})
+}
+
+type bootctlSeen struct {
+	esp    string
+	second bootctlEntry // generation 2
+}
+
+// bootctlXen installs the demo machine, has bootctl list it, and checks what is the same for each layout.
+// bootctl insists on a mount point.
+func bootctlXen(t *testing.T, b binary, layout string) bootctlSeen {
+	t.Helper()
+	m := mustLayOut(t, "demo")
+	b.mustInstall(t, m, "--layout", layout, "quiet")
+	seen := bootctlSeen{esp: filepath.Join(t.TempDir(), "esp")}
+	if err := os.Mkdir(seen.esp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var listed []bootctlEntry
+	inNamespace(t, func() error {
+		if err := mountTmpfs(seen.esp, 4<<20, 0); err != nil {
+			return err
+		}
+		if err := copyTree(m.esp, seen.esp); err != nil {
+			return err
+		}
+		cmd := cleanCommand("bootctl", "--esp-path="+seen.esp, "list", "--json=short")
+		cmd.Env = append(cmd.Env, "SYSTEMD_RELAX_ESP_CHECKS=1")
+		r, err := runProcess(cmd)
+		if err != nil || r.code != 0 || strings.Contains(r.stderr, "xen") {
+			return fmt.Errorf("bootctl list: exit code %d, %v: %s", r.code, err, r.stderr)
+		}
+		listed, err = readBootctl([]byte(r.stdout))
+		return err
+	})
+	if t.Skipped() || t.Failed() {
+		t.FailNow()
+	}
+	var xen []bootctlEntry
+	for _, e := range listed {
+		if strings.HasPrefix(e.ID, "xen-") {
+			xen = append(xen, e)
+		}
+	}
+	if len(xen) != 5 {
+		t.Fatalf("bootctl lists %d Xen entries, want 5: %+v", len(xen), listed)
+	}
+	i := slices.IndexFunc(xen, func(e bootctlEntry) bool { return strings.HasPrefix(e.ID, "xen-generation-2") })
+	seen.second = xen[i]
+	defaults := slices.DeleteFunc(listed, func(e bootctlEntry) bool { return !e.IsDefault })
+	if len(defaults) != 1 || !strings.HasPrefix(defaults[0].ID, "xen-generation-3") {
+		t.Errorf("bootctl sees as default: %+v", defaults)
+	}
+	return seen
+}
+
+// readBootctl reads a sequence of objects, as older versions print, or an array of them.
+func readBootctl(text []byte) ([]bootctlEntry, error) {
+	var list []bootctlEntry
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
+		return list, json.Unmarshal(text, &list)
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	for dec.More() {
+		var e bootctlEntry
+		if err := dec.Decode(&e); err != nil {
+			return nil, errors.Join(err, errors.New(string(text)))
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
+)
+
+// testNoOp counts what a run that has nothing to do changes or syncs: nothing.
+func testNoOp(t *testing.T, b binary) {
+	firmware.Need(t, "strace")
+	for _, layout := range []string{"shared", "embedded", "unified"} {
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			m := mustLayOut(t, "demo")
+			log := filepath.Join(t.TempDir(), "log")
+			for run, want := range []bool{true, false} {
+				calls, r, err := b.traced(log, m.esp, m.flags("--layout", layout)...)
+				if err != nil || r.code != exitDone {
+					t.Fatalf("exit code %d, %v: %s", r.code, err, r.stderr)
+				}
+				// The first run shows that the count is one.
+				if (len(calls) > 0) != want {
+					t.Errorf("run %d makes %d calls that change the ESP: %v", run+1, len(calls), calls)
+				}
+			}
+		})
+	}
+}
+
+// testTwoAtOnce has two hooks run at the same time, as two rebuilds would.
+func testTwoAtOnce(t *testing.T, b binary) {
+	single := mustLayOut(t, "demo")
+	want := b.mustInstall(t, single, "quiet")
+	for range 20 {
+		m := mustLayOut(t, "demo")
+		results := make(chan processResult, 2)
+		for range cap(results) {
+			go func() {
+				r, err := runProcess(b.command(m.flags("quiet")...))
+				if err != nil {
+					r.code, r.stderr = -1, err.Error()
+				}
+				results <- r
+			}()
+		}
+		for range cap(results) {
+			if r := <-results; r.code != exitDone || r.stdout+r.stderr != "" {
+				t.Fatalf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
+			}
+		}
+		if d := cmp.Diff(want, mustSnapshot(t, m.esp)); d != "" {
+			t.Fatalf("two at once left something else than one (-one +two):\n%s", d)
+		}
+	}
+}
+
+// testTerminated ends a run as systemd does when a rebuild is cancelled.
+func testTerminated(t *testing.T, b binary) {
+	firmware.Need(t, "strace")
+	for _, signal := range []string{"TERM", "INT"} {
+		t.Run(signal, func(t *testing.T) {
+			t.Parallel()
+			m := mustLayOut(t, "demo")
+			before := mustSnapshot(t, m.esp)
+			// At the first file's fsync, which then takes long enough for the signal to be noticed.
+			first := sysCall{name: "fsync", path: filepath.Join(m.esp, "EFI/xen/.xen-boot-builder-0.tmp")}
+			r, _, err := b.injected(filepath.Join(t.TempDir(), "log"), first, 1, "delay_exit=300000:signal="+signal, m.flags()...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.code != exitFailed {
+				t.Errorf("exit code %d, want %d", r.code, exitFailed)
+			}
+			wantComplaint(t, r.stderr)
+			if want := "signal"; !strings.Contains(r.stderr, want) && !strings.Contains(r.stderr, "interrupted") {
+				t.Errorf("stderr does not say that a signal ended it:\n%s", r.stderr)
+			}
+			wantSame(t, "it was stopped before anything had its name, and something changed", before, mustSnapshot(t, m.esp))
+			b.mustInstall(t, m, "quiet")
+			if err := boots(m.esp); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// testNobodyReads runs it where its output can't be written, as in `nixos-rebuild | head`: that is no reason
+// to leave a job half done.
+func testNobodyReads(t *testing.T, b binary) {
+	single := mustLayOut(t, "demo")
+	want := b.mustInstall(t, single, "quiet")
+	run := func(name, script string) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustLayOut(t, "demo")
+			cmd := cleanCommand("sh", append([]string{"-c", script, string(b)}, m.flags("debug")...)...)
+			if _, err := runProcess(cmd); err != nil {
+				t.Fatal(err)
+			}
+			wantSame(t, "the ESP is not as after another run", want, mustSnapshot(t, m.esp))
+		})
+	}
+	run("stdout and stderr closed", `"$0" "$@" >&- 2>&-`)
+	run("full disk", `"$0" "$@" > /dev/full 2>&1`)
+	t.Run("broken pipe", func(t *testing.T) {
+		t.Parallel()
+		m := mustLayOut(t, "demo")
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		defer w.Close()
+		cmd := b.command(m.flags("debug")...)
+		cmd.Stdout, cmd.Stderr = w, w
+		result, err := runProcess(cmd)
+		if err != nil || result.code != exitDone {
+			t.Errorf("exit code %d, %v", result.code, err)
+		}
+		wantSame(t, "the ESP is not as after another run", want, mustSnapshot(t, m.esp))
+	})
+}

@@ -1,0 +1,386 @@
+package main
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+)
+
+const schemaFile = "../../docs/report.schema.json"
+
+// TestSchema holds the documents of real runs against the schema, which allows no property
+// that it does not know.
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range schemaCases() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if c.kind == "" {
+				c.kind = "demo"
+			}
+			s := schemaMachine{T: t, machine: mustLayOut(t, c.kind)}
+			args := c.prepare(s)
+			code, stdout, stderr := runInProcess(append(args, "--json"), nil)
+			if code != c.code {
+				t.Fatalf("exit code %d, want %d\n%s", code, c.code, stderr)
+			}
+			document, err := jsonschema.UnmarshalJSON(strings.NewReader(stdout))
+			if err != nil {
+				t.Fatalf("%v in %q", err, stdout)
+			}
+			if err := schema.Validate(document); err != nil {
+				t.Errorf("%v\n%s", err, stdout)
+			}
+			if !strings.Contains(stdout, c.holds) {
+				t.Errorf("the document does not hold %s, so this is not the case it should be:\n%s", c.holds, stdout)
+			}
+		})
+	}
+}
+
+// schemaCase is a run that prints a document.
+type schemaCase struct {
+	name    string
+	kind    string // of machine
+	code    int
+	holds   string // what shows that the run was what it should be
+	prepare func(s schemaMachine) (args []string)
+}
+
+func schemaCases() []schemaCase {
+	install := func(s schemaMachine) []string { return s.args("install") }
+	return []schemaCase{
+		{name: "version", holds: `"platform"`, prepare: func(schemaMachine) []string { return []string{"version"} }},
+		{name: "install", holds: `"state": "added"`, prepare: install},
+		{name: "install on lanzaboote", kind: "lanzaboote", holds: `"source": "lanzaboote"`, prepare: install},
+		{name: "install without xen", kind: "no-xen", holds: `"reason": "no-extension"`, prepare: install},
+		{name: "install embedded", holds: `"layout": "embedded"`, prepare: func(s schemaMachine) []string {
+			return s.args("install", "--layout", "embedded")
+		}},
+		{name: "install signed", holds: `"layout": "unified"`, prepare: func(s schemaMachine) []string {
+			return s.args("install", "--pki-bundle", s.keys())
+		}},
+		{name: "dry run", holds: `"dryRun": true`, prepare: func(s schemaMachine) []string {
+			return s.args("install", "--dry-run")
+		}},
+		{name: "unchanged", holds: `"changed": false`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return s.args("install")
+		}},
+		{name: "changed", holds: `"state": "changed"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			s.overwrite("loader/entries/xen-*.conf", "title changed\nefi /EFI/nixos/xen-generation-1.efi\n")
+			return s.args("install")
+		}},
+		{name: "another layout", holds: `"action": "removed"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return s.args("install", "--layout", "unified")
+		}},
+		{name: "over the limit", holds: `"reason": "over-limit"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return s.args("install", "--limit", "1")
+		}},
+		{name: "generation gone", holds: `"state": "removed"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			s.delete("loader/entries/nixos-generation-1.conf")
+			return s.args("install")
+		}},
+		{name: "broken generation", holds: `"reason": "entry-invalid"`, prepare: func(s schemaMachine) []string {
+			s.overwrite("loader/entries/nixos-generation-1.conf", "title no init\n")
+			return s.args("install")
+		}},
+		{name: "broken generation kept", holds: `"state": "kept"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			s.overwrite("loader/entries/nixos-generation-1.conf", "title no init\n")
+			return s.args("install")
+		}},
+		{name: "default generation broken", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			s.overwrite("loader/entries/nixos-*.conf", "title no init\n")
+			return s.args("install")
+		}},
+		{name: "failed esp", code: exitFailed, holds: `"hint"`, prepare: func(s schemaMachine) []string {
+			return []string{"install", "--root", s.root, "--esp", filepath.Join(s.esp, "missing")}
+		}},
+		{name: "several esps, one failed", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return s.args("install", "--esp", s.copy(), "--esp", filepath.Join(s.esp, "missing"))
+		}},
+		{name: "root missing", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return []string{"install", "--esp", s.esp, "--root", filepath.Join(s.root, "missing")}
+		}},
+		{name: "xbootldr", kind: "xbootldr", holds: `"loaderConf": {`, prepare: func(s schemaMachine) []string {
+			return s.args("install", "--boot", s.boot)
+		}},
+
+		{name: "remove", holds: `"removed"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return []string{"remove", "--esp", s.esp}
+		}},
+		{name: "remove nothing", holds: `"changed": false`, prepare: func(s schemaMachine) []string {
+			return []string{"remove", "--esp", s.esp}
+		}},
+		{name: "remove unified", holds: `"removed"`, prepare: func(s schemaMachine) []string {
+			s.run("install", "--layout", "unified")
+			return []string{"remove", "--esp", s.esp, "--dry-run"}
+		}},
+
+		{name: "list nothing", holds: `"entries": []`, prepare: func(s schemaMachine) []string {
+			return []string{"list", "--esp", s.esp}
+		}},
+		{name: "list", holds: `"layout": "shared"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return []string{"list", "--esp", s.esp}
+		}},
+		{name: "list embedded", holds: `"layout": "embedded"`, prepare: func(s schemaMachine) []string {
+			s.run("install", "--layout", "embedded")
+			return []string{"list", "--esp", s.esp}
+		}},
+		{name: "list broken", holds: `"problems": [` + "\n ", prepare: func(s schemaMachine) []string {
+			s.run("install")
+			s.overwrite("EFI/xen/xen-generation-*.cfg", "nothing\n")
+			return []string{"list", "--esp", s.esp}
+		}},
+		{name: "list failed", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return []string{"list", "--esp", s.esp, "--esp", filepath.Join(s.esp, "missing")}
+		}},
+		{name: "verify", holds: `"problems": []`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return s.args("verify")
+		}},
+		{name: "verify signed", holds: `"layout": "unified"`, prepare: func(s schemaMachine) []string {
+			keys := s.keys()
+			s.run("install", "--pki-bundle", keys)
+			return s.args("verify", "--sign-cert", filepath.Join(keys, "keys/db/db.pem"))
+		}},
+		{name: "verify unsigned", code: exitFailed, holds: `not signed`, prepare: func(s schemaMachine) []string {
+			s.run("install", "--layout", "unified")
+			return s.args("verify", "--sign-cert", filepath.Join(s.keys(), "keys/db/db.pem"))
+		}},
+		{name: "verify damaged", code: exitFailed, holds: `"notes": [` + "\n ", prepare: func(s schemaMachine) []string {
+			s.run("install")
+			s.delete("loader/entries/xen-generation-1.conf")
+			s.overwrite("EFI/xen/xen-*.efi", "MZ")
+			return s.args("verify")
+		}},
+		{name: "verify without its root", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return []string{"verify", "--esp", s.esp, "--root", filepath.Join(s.root, "missing")}
+		}},
+	}
+}
+
+// schemaMachine is the machine of one case.
+type schemaMachine struct {
+	*testing.T
+	machine
+}
+
+func (s schemaMachine) args(command string, more ...string) []string {
+	return append([]string{command, "--esp", s.esp, "--root", s.root}, more...)
+}
+
+func (s schemaMachine) run(command string, more ...string) {
+	s.Helper()
+	if code, _, stderr := runInProcess(s.args(command, more...), nil); code != exitDone {
+		s.Fatalf("%s: exit code %d\n%s", command, code, stderr)
+	}
+}
+
+func (s schemaMachine) keys() string {
+	s.Helper()
+	dir := s.TempDir()
+	if err := fixtures.LayOutKeys(dir, "db"); err != nil {
+		s.Fatal(err)
+	}
+	return dir
+}
+
+// copy is another ESP that holds the same.
+func (s schemaMachine) copy() string {
+	s.Helper()
+	dir := filepath.Join(s.TempDir(), "esp")
+	if err := copyTree(s.esp, dir); err != nil {
+		s.Fatal(err)
+	}
+	return dir
+}
+
+// each calls do with each file on the ESP that matches.
+func (s schemaMachine) each(pattern string, do func(file string) error) {
+	s.Helper()
+	files, err := filepath.Glob(filepath.Join(s.esp, pattern))
+	if err != nil || len(files) == 0 {
+		s.Fatalf("no %s on the ESP: %v", pattern, err)
+	}
+	for _, file := range files {
+		if err := do(file); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+func (s schemaMachine) overwrite(pattern, text string) {
+	s.Helper()
+	s.each(pattern, func(file string) error { return os.WriteFile(file, []byte(text), 0o644) })
+}
+
+func (s schemaMachine) delete(pattern string) {
+	s.Helper()
+	s.each(pattern, os.Remove)
+}
+
+// TestSchemaWords: each list of words in the schema is that of the Go constants, read from
+// their source so that one that is added can't be forgotten.
+func TestSchemaWords(t *testing.T) {
+	t.Parallel()
+	constants := stringConstants(t, "../../bootbuilder")
+	var schema struct {
+		Defs map[string]struct{ Enum []string } `json:"$defs"`
+	}
+	readSchema(t, &schema)
+	for def, c := range map[string]struct {
+		typ    string
+		except string // "auto" is a wish, and never what was done
+	}{
+		"layout": {"Layout", "auto"},
+		"source": {"Source", "auto"},
+		"state":  {"State", ""},
+		"reason": {"Reason", ""},
+		"kind":   {"FileKind", ""},
+	} {
+		want := slices.DeleteFunc(slices.Clone(constants[c.typ]), func(s string) bool { return s == c.except })
+		got := slices.Clone(schema.Defs[def].Enum)
+		slices.Sort(want)
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" || len(want) == 0 {
+			t.Errorf("%s (-%s +schema):\n%s", def, c.typ, d)
+		}
+	}
+}
+
+// TestSchemaProperties: a property of a Go type that no run above happens to show is in the
+// schema all the same, and the other way round.
+func TestSchemaProperties(t *testing.T) {
+	t.Parallel()
+	var schema struct {
+		Defs map[string]struct {
+			Properties map[string]any
+			Required   []string
+		} `json:"$defs"`
+	}
+	readSchema(t, &schema)
+	for def, value := range map[string]any{
+		"changes":     document{},
+		"report":      bootbuilder.Report{},
+		"generation":  bootbuilder.GenerationReport{},
+		"file":        bootbuilder.FileReport{},
+		"loaderConf":  bootbuilder.LoaderReport{},
+		"warning":     bootbuilder.WarningReport{},
+		"inspections": inspectionDocument{},
+		"inspection":  bootbuilder.Inspection{},
+		"entry":       bootbuilder.EntryStatus{},
+	} {
+		var all, always []string
+		for field := range reflect.TypeOf(value).Fields() {
+			name, option, _ := strings.Cut(field.Tag.Get("json"), ",")
+			all = append(all, name)
+			if option != "omitempty" {
+				always = append(always, name)
+			}
+		}
+		var properties []string
+		for name := range schema.Defs[def].Properties {
+			properties = append(properties, name)
+		}
+		slices.Sort(all)
+		slices.Sort(properties)
+		if d := cmp.Diff(all, properties); d != "" {
+			t.Errorf("%s (-Go +schema):\n%s", def, d)
+		}
+		for _, name := range always {
+			if !slices.Contains(schema.Defs[def].Required, name) {
+				t.Errorf("%s: %s is always there, but not required", def, name)
+			}
+		}
+	}
+}
+
+func TestSchemaVersion(t *testing.T) {
+	t.Parallel()
+	var schema struct {
+		Defs map[string]struct{ Const any } `json:"$defs"`
+	}
+	readSchema(t, &schema)
+	if got := schema.Defs["schemaVersion"].Const; got != float64(bootbuilder.ReportSchema) {
+		t.Errorf("the schema is for version %v, the documents are of version %d", got, bootbuilder.ReportSchema)
+	}
+}
+
+func readSchema(t *testing.T, into any) {
+	t.Helper()
+	text, err := os.ReadFile(schemaFile)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stringConstants are the values of a package's string constants by the name of their type.
+func stringConstants(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string][]string)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			consts, ok := decl.(*ast.GenDecl)
+			if !ok || consts.Tok != token.CONST {
+				continue
+			}
+			for _, spec := range consts.Specs {
+				value := spec.(*ast.ValueSpec)
+				typ, ok := value.Type.(*ast.Ident)
+				if !ok {
+					continue
+				}
+				for _, v := range value.Values {
+					if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+						text, err := strconv.Unquote(lit.Value)
+						if err != nil {
+							t.Fatal(err)
+						}
+						values[typ.Name] = append(values[typ.Name], text)
+					}
+				}
+			}
+		}
+	}
+	return values
+}
