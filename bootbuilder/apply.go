@@ -247,7 +247,6 @@ func (a *applier) rollBack() {
 	for _, dir := range slices.Backward(a.made) {
 		_ = a.plan.target.Boot.Remove(dir) // fails where it is not empty, rightly
 	}
-	_ = a.sync()
 }
 
 // leaveStale points loader.conf away from entries that are about to go.

@@ -25,10 +25,16 @@ func (p *Plan) enforcing() bool { return p.firmware.Known && p.firmware.Enabled 
 // mindFirmware keeps an image that the firmware will refuse from becoming the default, and
 // says so.
 func (p *Plan) mindFirmware() {
-	if !p.enforcing() || p.options.Signer != nil || len(p.bundles) == 0 {
+	signing := p.options.Signer != nil
+	if signing && p.options.Layout != LayoutUnified {
+		p.Warnings = append(p.Warnings, Warning{Message: fmt.Sprintf(
+			"the key is not used: layout %s is not signed, unified is", p.options.Layout)})
+		signing = false
+	}
+	if !p.enforcing() || signing || len(p.bundles) == 0 {
 		return
 	}
-	message := fmt.Sprintf("Secure Boot is on and no key is given: the firmware will refuse to start %s, "+
+	message := fmt.Sprintf("Secure Boot is on and nothing is signed: the firmware will refuse to start %s, "+
 		"which is not signed (Access Denied), and systemd-boot will show its menu again",
 		p.target.Boot.Path(p.bundles[len(p.bundles)-1].image))
 	if p.options.Default == DefaultXen {

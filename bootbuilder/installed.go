@@ -28,6 +28,8 @@ type installed struct {
 	release map[string]string // .osrel of a type #2 image
 	// refs are the files on $BOOT, beside the entry, that it takes to boot.
 	refs []string
+	// unsummed is an image without a CheckSum, which those made here have: the script's.
+	unsummed bool
 	// broken is the first thing that keeps it from booting; nil if nothing does.
 	broken error
 }
@@ -146,7 +148,7 @@ func (e *installed) readConfigSection(boot esp.FS, image *pe.Image) {
 	}
 	e.config = text
 	if e.cfg, err = xencfg.Decode(text, ""); err != nil {
-		e.broken = fmt.Errorf("xen.cfg in %s: %w", boot.Path(e.image), err)
+		e.broken = fmt.Errorf("%s: %w", e.configPath(boot), err)
 	}
 }
 
@@ -154,7 +156,7 @@ func (e *installed) readConfigSection(boot esp.FS, image *pe.Image) {
 func (e *installed) follow(boot esp.FS) {
 	cfg, err := xencfg.Decode(e.config, "")
 	if err != nil {
-		e.broken = fmt.Errorf("xen.cfg of %s: %w", boot.Path(e.image), err)
+		e.broken = fmt.Errorf("%s: %w", e.configPath(boot), err)
 		return
 	}
 	e.cfg = cfg
@@ -164,7 +166,7 @@ func (e *installed) follow(boot esp.FS) {
 		}
 		file, ok := fromConfig(name, e.image)
 		if !ok {
-			e.broken = fmt.Errorf("xen.cfg of %s: %q is no file name", boot.Path(e.image), name)
+			e.broken = fmt.Errorf("%s: %q is no file name", e.configPath(boot), name)
 			return
 		}
 		e.refs = append(e.refs, file)
@@ -172,6 +174,14 @@ func (e *installed) follow(boot esp.FS) {
 			e.broken = err
 		}
 	}
+}
+
+// configPath says where an entry's xen.cfg is, for messages.
+func (e *installed) configPath(boot esp.FS) string {
+	if e.layout == LayoutShared {
+		return boot.Path(e.refs[1])
+	}
+	return "xen.cfg in " + boot.Path(e.image)
 }
 
 // fromConfig is the file on $BOOT that a name in a xen.cfg means: one that starts with a

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pcrlock"
@@ -93,7 +94,7 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
 			return err
 		}
 		component := path.Join(l.folder, componentName(image))
-		if !l.stands(componentName(image)) || l.whole(component) {
+		if !l.stands(componentName(image)) || !p.wrote(image) && l.whole(component) {
 			continue
 		}
 		if err := l.write(p, image, component); err != nil {
@@ -112,8 +113,14 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
 	return errors.Join(failed...)
 }
 
-// componentName is what the component of an image is called. An image's name has a hash of
-// its content in it, so a component never goes out of date.
+// wrote reports whether a file was not as it should be when the plan was made. The hash in an
+// image's name is of its inputs: a damaged image, or one that another version of this
+// program put together, has the right name too.
+func (p *Plan) wrote(name string) bool {
+	return slices.ContainsFunc(p.writes, func(f *file) bool { return f.name == name })
+}
+
+// componentName is what the component of an image is called.
 func componentName(image string) string {
 	base := path.Base(image)
 	return strings.TrimSuffix(base, path.Ext(base)) + pcrlock.Suffix

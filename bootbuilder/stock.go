@@ -14,7 +14,7 @@ type stock struct {
 	entries []*installed // from old to new, each profile by itself
 	payload []string     // files whose names have our form, referred to or not
 	staged  []leftover   // left behind by a run that was cut off
-	strange []string     // entries of our name that start no image of ours: not ours
+	strange []string     // entries and images of our name that start no Xen of ours
 	unread  error        // of an entry that may be ours
 }
 
@@ -52,6 +52,7 @@ func readStock(target Target) (*stock, error) {
 			if dir == unifiedDir {
 				e := readUnified(boot, name)
 				if e == nil {
+					s.strange = append(s.strange, name)
 					continue
 				}
 				s.entries = append(s.entries, e)

@@ -73,7 +73,9 @@ func (i *inspector) examineImage(ctx context.Context, e *installed) error {
 	if e.layout == LayoutShared {
 		return i.examineShared(ctx, e) // as it came; its CheckSum may never have been right
 	}
-	if set, right, err := image.CheckSum(); err != nil || set && !right {
+	set, right, err := image.CheckSum()
+	e.unsummed = !set
+	if err != nil || set && !right {
 		return errors.Join(err, fmt.Errorf("%s: is damaged: its CheckSum is wrong", where))
 	}
 	if e.layout == LayoutUnified {
@@ -147,7 +149,7 @@ func (i *inspector) examineSignature(f esp.File, image *pe.Image, where string) 
 
 // examineConfig reads a xen.cfg as Xen does.
 func (i *inspector) examineConfig(e *installed) error {
-	where := i.configPath(e)
+	where := e.configPath(i.target.Boot)
 	cfg, err := xencfg.Decode(e.config, "")
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
@@ -159,14 +161,6 @@ func (i *inspector) examineConfig(e *installed) error {
 		return fmt.Errorf("%s: no newline at its end, over which Xen 4.17 stumbles", where)
 	}
 	return nil
-}
-
-// configPath is the file that holds an entry's xen.cfg, for messages.
-func (i *inspector) configPath(e *installed) string {
-	if e.layout == LayoutShared {
-		return i.target.Boot.Path(e.refs[1])
-	}
-	return "xen.cfg in " + i.target.Boot.Path(e.image)
 }
 
 // examineRamdisk holds a joined ramdisk against the hash that its name carries.
@@ -193,7 +187,7 @@ func (i *inspector) examineToplevel(e *installed) error {
 		return nil
 	}
 	if _, err := i.root.Stat(init); err != nil {
-		return fmt.Errorf("%s: the toplevel that it names is gone: %w", i.configPath(e), err)
+		return fmt.Errorf("%s: the toplevel that it names is gone: %w", e.configPath(i.target.Boot), err)
 	}
 	return nil
 }
@@ -243,7 +237,7 @@ func (i *inspector) examinePartition() {
 	r := i.result
 	problem := func(format string, args ...any) { r.Problems = append(r.Problems, fmt.Sprintf(format, args...)) }
 	for _, name := range i.stock.strange {
-		problem("%s: has the name of a Xen entry of ours, but starts no image of ours", i.target.Boot.Path(name))
+		problem("%s: has the name of a Xen entry of ours, but starts no Xen of ours", i.target.Boot.Path(name))
 	}
 	for _, value := range i.defaults {
 		if err := i.examineDefault(value); err != nil {
@@ -343,6 +337,11 @@ func (i *inspector) compareBundle(lay Layout, b *bundle) {
 	for n, e := range i.stock.entries {
 		status := &i.result.Entries[n]
 		if e.layout != lay || !strings.EqualFold(e.id, b.gen.ID) || len(status.Problems) > 0 {
+			continue
+		}
+		if e.layout == LayoutEmbedded && e.unsummed {
+			i.result.Notes = append(i.result.Notes, fmt.Sprintf(
+				"%s: made by nixpkgs' script; an install makes it anew", i.target.Boot.Path(e.image)))
 			continue
 		}
 		for _, f := range b.all() {

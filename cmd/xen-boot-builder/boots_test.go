@@ -11,14 +11,18 @@ import (
 )
 
 // boots says, by a reader that shares nothing with the program, whether every Xen entry on an ESP finds all its files
-// and loader.conf starts an entry that exists. It knows the forms that the program writes, and no others.
-func boots(esp string) error {
+// and loader.conf starts an entry that exists. It knows the forms that the program writes, and no others. Entries
+// of these names may be broken.
+func boots(esp string, but ...string) error {
 	var errs []error
 	entries, err := filepath.Glob(filepath.Join(esp, "loader/entries/xen-*.conf"))
 	if err != nil {
 		return err
 	}
 	for _, file := range entries {
+		if slices.Contains(but, filepath.Base(file)) {
+			continue
+		}
 		if err := entryBoots(esp, file); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", filepath.Base(file), err))
 		}

@@ -60,7 +60,7 @@ func commands() []command {
 		{
 			name:    "help",
 			summary: "print this text, or more on a COMMAND",
-			flags:   output,
+			flags:   []string{"color"},
 			run:     runHelp,
 		},
 	}

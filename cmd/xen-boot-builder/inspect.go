@@ -46,7 +46,9 @@ func (c *commandLine) inspect(
 	var all []*bootbuilder.Inspection
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		i, err := work(target)
-		if i != nil {
+		if i == nil {
+			all = append(all, bootbuilder.EmptyInspection(dir, err))
+		} else {
 			all = append(all, i)
 			if !c.json {
 				render(i)
@@ -56,7 +58,7 @@ func (c *commandLine) inspect(
 	}, func(dir string, err error) {
 		all = append(all, bootbuilder.EmptyInspection(dir, err))
 	})
-	if c.json {
+	if c.json && len(all) > 0 {
 		e := json.NewEncoder(ui.out)
 		e.SetIndent("", "  ")
 		if jerr := e.Encode(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
@@ -170,7 +172,7 @@ func (u *ui) renderVerify(i *bootbuilder.Inspection) {
 	for _, e := range i.Entries {
 		state := u.paint(green, "ok")
 		if len(e.Problems) > 0 {
-			state = u.paint(red, "can't boot")
+			state = u.paint(red, "broken")
 			bad++
 		}
 		u.printf("%s: %s\n", printable(e.ID), state)

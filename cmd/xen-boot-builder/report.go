@@ -17,6 +17,7 @@ func (c *commandLine) report(
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		plan, err := work(target)
 		if plan == nil {
+			reports = append(reports, bootbuilder.EmptyReport(dir).WithError(err))
 			return err
 		}
 		defer plan.Close()
@@ -30,7 +31,7 @@ func (c *commandLine) report(
 	}, func(dir string, err error) {
 		reports = append(reports, bootbuilder.EmptyReport(dir).WithError(err))
 	})
-	if c.json {
+	if c.json && len(reports) > 0 {
 		if jerr := ui.printJSON(c, reports); jerr != nil {
 			return jerr
 		}

@@ -13,7 +13,7 @@
 // under it can share blocks), and a hard link to it keeps the old content.
 //
 // Image builders get the same bytes from the same input where they set SOURCE_DATE_EPOCH:
-// mtools (since 4.0.19) stamps that time, within what FAT can say (1980 to 2107), in UTC.
+// mtools (seen with 4.0.32) stamps that time, within what FAT can say (1980 to 2107), in UTC.
 //
 // Left out: writing to block devices (mount those), repairing a file system, renaming
 // folders, and names other than printable ASCII in anything that is written.
