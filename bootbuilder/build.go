@@ -60,6 +60,9 @@ func (p *Plan) buildOne(ctx context.Context, lay layout, g *Generation, planned 
 		return nil, err
 	}
 	for _, f := range b.all() {
+		if info, err := p.target.Boot.Stat(f.name); err == nil && !info.Mode().IsRegular() {
+			return nil, need(Collision, &fs.PathError{Op: "write", Path: p.target.Boot.Path(f.name), Err: esp.ErrNotRegular})
+		}
 		if other, ok := planned[strings.ToLower(f.name)]; ok && other.key != f.key {
 			return nil, need(Collision, fmt.Errorf("%s would have to hold two different contents", p.target.Boot.Path(f.name)))
 		}
@@ -137,10 +140,10 @@ func (p *Plan) compare(ctx context.Context, f *file) error {
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "write", Path: p.target.Boot.Path(f.name), Err: esp.ErrNotRegular}
-	}
 	f.exists, f.oldSize = true, info.Size()
+	if f.oldSize == 0 {
+		return nil // what is left of a write that was cut off
+	}
 	f.current, err = f.same(ctx)
 	return err
 }

@@ -211,8 +211,8 @@ func (g *Generation) complete(in *inputs) {
 }
 
 // likeInstaller is a file of the store: on $BOOT if NixOS' installer has put it there, else in
-// the store. The copy on $BOOT has another size where secrets were appended to it.
-func (in *inputs) likeInstaller(store string, changed bool) bootFile {
+// the store. With secrets, the copy on $BOOT counts only if something was appended to it.
+func (in *inputs) likeInstaller(store string, secrets bool) bootFile {
 	f := bootFile{store: store}
 	name, err := in.payloadName(store)
 	if err != nil {
@@ -223,7 +223,8 @@ func (in *inputs) likeInstaller(store string, changed bool) bootFile {
 	if err != nil || have.Size() == 0 {
 		return f
 	}
-	if want, err := in.root.Stat(store); !changed && (err != nil || want.Size() != have.Size()) {
+	want, err := in.root.Stat(store)
+	if err != nil || secrets == (want.Size() == have.Size()) {
 		return f
 	}
 	return bootFile{boot: copied}

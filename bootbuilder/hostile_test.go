@@ -472,3 +472,51 @@ func wantMatches(t *testing.T, texts []string, patterns ...string) {
 		}
 	}
 }
+
+// TestKeptDefault: generation 2 can't be rebuilt. loader.conf, which the script made start its
+// entry, goes on to do so where that is kept, and gives NixOS back where it goes.
+func TestKeptDefault(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		counter string // of NixOS' entry, which the script copies
+		spoil   bool   // the script's entry, beside one of ours that is whole
+		mode    bootbuilder.DefaultMode
+		want    string
+	}{
+		"whole":                {"", false, bootbuilder.DefaultXen, "xen-generation-2.conf"},
+		"whole, keep":          {"", false, bootbuilder.DefaultKeep, "xen-generation-2.conf"},
+		"whole, nixos":         {"", false, bootbuilder.DefaultNixOS, "nixos-generation-2.conf"},
+		"with a counter":       {"2-1", false, bootbuilder.DefaultXen, "xen-generation-2.conf"},
+		"with a counter, keep": {"2-1", false, bootbuilder.DefaultKeep, "xen-generation-2.conf"},
+		"goes":                 {"", true, bootbuilder.DefaultXen, "nixos-generation-2.conf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.must(v.root.SetDefault(v.top))
+			v.rebuild()
+			v.options.Layout = bootbuilder.LayoutUnified
+			if c.spoil {
+				v.install()
+			}
+			if c.counter != "" {
+				file, err := fixtures.SetCounter(v.esp, "nixos-generation-2.conf", c.counter)
+				v.must(err)
+				v.entries[1].File = file
+			}
+			v.script()
+			if c.spoil {
+				v.write("EFI/nixos/xen-generation-2.efi", "")
+			}
+			v.write("loader/loader.conf", "default xen-generation-2.conf\n")
+			v.must(os.Remove(v.store(v.top.Path + "/boot.json")))
+			v.options.Default = c.mode
+			if _, err := v.tryInstall(); err != nil {
+				t.Error(err)
+			}
+			if got, want := v.read("loader/loader.conf"), "default "+c.want+"\n"; got != want {
+				t.Errorf("loader.conf is %q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -181,9 +181,13 @@ func (in *inputs) payloadName(file string) (string, error) {
 	}
 	parts := strings.Split(strings.Trim(resolved, "/"), "/")
 	for i, part := range parts {
-		if storeName.MatchString(part) {
-			return strings.Join(parts[i:], "-") + ".efi", nil
+		if !storeName.MatchString(part) {
+			continue
 		}
+		if last := len(parts) - 1; last > i {
+			part += "-" + parts[last]
+		}
+		return part + ".efi", nil
 	}
 	return "", fmt.Errorf("%s is not in a store: no component of the path starts with a store hash", path.Clean(resolved))
 }

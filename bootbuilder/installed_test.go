@@ -62,7 +62,7 @@ func TestListBroken(t *testing.T) {
 		"xen.cfg is empty":       {bootbuilder.LayoutShared, cut(cfg, 0), `xen\.cfg`},
 		"xen.cfg without kernel": {bootbuilder.LayoutShared, replace(cfg, "kernel=", "colonel="), `kernel`},
 		"xen.cfg is too large":   {bootbuilder.LayoutShared, replace(cfg, "[xen]\n", "[xen]\n"+strings.Repeat("#\n", 40_000)), `xen-generation-1\.cfg: file is too large`},
-		"kernel ..":              {bootbuilder.LayoutShared, replace(cfg, `kernel=\EFI\nixos`, `kernel=\EFI\..\..\nixos`), `\.\.\\nixos.*is no file name`},
+		"kernel ..":              {bootbuilder.LayoutShared, replace(cfg, `kernel=\EFI\nixos`, `kernel=\EFI\..\..\nixos`), `\.\.\\\\nixos.*is no file name`},
 		"no kernel":              {bootbuilder.LayoutShared, remove("EFI/nixos/*bzImage.efi"), `bzImage\.efi: no such file`},
 		"kernel is empty":        {bootbuilder.LayoutShared, cut("EFI/nixos/*bzImage.efi", 0), `bzImage\.efi: file is empty`},
 		"no ramdisk":             {bootbuilder.LayoutShared, remove("EFI/nixos/*initrd.efi"), `initrd\.efi: no such file`},
@@ -70,6 +70,7 @@ func TestListBroken(t *testing.T) {
 		"Xen is empty":           {bootbuilder.LayoutShared, cut("EFI/xen/xen-4*.efi", 0), `xen-4\.20\.2-[0-9a-f]{20}\.efi: file is empty`},
 		"embedded, no Xen":       {bootbuilder.LayoutEmbedded, remove(own), `xen-generation-1\.efi: no such file`},
 		"embedded, cut off":      {bootbuilder.LayoutEmbedded, cut(own, 700), `xen-generation-1\.efi: `},
+		"embedded, no image":     {bootbuilder.LayoutEmbedded, cut(own, 0), `xen-generation-1\.efi: `},
 		"embedded, other image":  {bootbuilder.LayoutEmbedded, func(r *rig) { r.write(own, string(fixtures.XenImage(fixtures.XenOptions{}))) }, `xen-generation-1\.efi: no \.config section$`},
 		"embedded, no kernel":    {bootbuilder.LayoutEmbedded, remove("EFI/nixos/*bzImage.efi"), `bzImage\.efi: no such file`},
 		"unified, cut off":       {bootbuilder.LayoutUnified, cut("EFI/Linux/xen-generation-1-*.efi", 900), `xen-generation-1-[0-9a-f]{16}\.efi: `},
@@ -98,8 +99,8 @@ func TestListBroken(t *testing.T) {
 				t.Errorf("list: %+v, want a problem that matches %q", seen.Entries, c.want)
 			}
 			r.rebuild() // copies kernel and initrd again where they are missing
-			if strings.Contains(c.want, "file is empty") {
-				return // NixOS' installer leaves what is there
+			if strings.Contains(c.want, "bzImage") && strings.Contains(c.want, "empty") {
+				return // NixOS' installer leaves an empty kernel as it is
 			}
 			r.install()
 			for file, content := range right {

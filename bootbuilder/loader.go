@@ -118,6 +118,9 @@ func (p *Plan) xenEntry(g *Generation) string {
 	}
 	for _, e := range p.kept {
 		if strings.EqualFold(e.id, g.ID) {
+			if e.entry != "" {
+				return e.id + ".conf" // for systemd-boot a counter is no part of it
+			}
 			return e.entryID
 		}
 	}

@@ -160,7 +160,7 @@ func TestProfilesLoaderConf(t *testing.T) {
 		{name: "nixos glob", before: "default nixos-*\n", after: "default xen-*\n"},
 		{name: "nixos entry", before: "default nixos-generation-1.conf\n", after: "default xen-generation-1.conf\n"},
 		{name: "nixos entry that is gone", before: "default nixos-generation-9.conf\n", after: "default xen-generation-1.conf\n"},
-		{name: "xen entry that is gone", before: "default xen-generation-9.conf\n", after: "default nixos-*\n"},
+		{name: "xen entry that is gone", before: "default xen-generation-9.conf\n", after: "default xen-*\n"},
 		{name: "somebody's", before: "default arch.conf\n", after: "default arch.conf\n"},
 		{name: "saved", before: "default @saved\n", after: "default @saved\n"},
 		{name: "keep", mode: bootbuilder.DefaultKeep, before: "timeout 3\n", after: "timeout 3\n"},

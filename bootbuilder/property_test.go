@@ -6,14 +6,18 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
@@ -115,8 +119,12 @@ func (p *property) run() {
 	}
 	nixos := withoutExtras(fresh.files())
 
-	before := p.files()
+	before, earlier := p.files(), p.list()
 	plan := p.installs(p.rig)
+	p.keeps(earlier)
+	if !scripted {
+		p.starts(plan)
+	}
 	p.sameAsFresh(plan, &fresh, before)
 	p.untouched(before, foreign)
 	p.verifies(plan)
@@ -148,6 +156,62 @@ func (p *property) installs(r *rig) *bootbuilder.Plan {
 	return plan
 }
 
+// starts wants loader.conf to start what the options say.
+func (p *property) starts(plan *bootbuilder.Plan) {
+	p.t.Helper()
+	key, want := "default", "nixos-*"
+	if len(ids(plan, append(installedNow, bootbuilder.Kept)...)) > 0 && p.options.Default == bootbuilder.DefaultXen {
+		want = "xen-*"
+	}
+	for _, e := range p.entries {
+		if e.Toplevel != p.root.Default() {
+			continue
+		}
+		want = e.ID
+		if p.nixos.Tries > 0 {
+			key = "preferred"
+		}
+		for _, g := range plan.Report().Generations {
+			if g.ID == idOf(e) && slices.Contains(installedNow, g.State) && p.options.Default == bootbuilder.DefaultXen {
+				want = g.Entry
+			}
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(p.esp, "loader/loader.conf"))
+	p.must(err)
+	conf := esp.ParseLoaderConf(b)
+	if got, _ := conf.Get(key); got != want && got != esp.EscapePattern(want) {
+		p.t.Errorf("loader.conf: %s is %q, want %q", key, got, want)
+	}
+	if got, _ := conf.Get("default"); key == "preferred" && got != "nixos-*" {
+		p.t.Errorf("loader.conf: default beside preferred is %q", got)
+	}
+}
+
+// keeps wants whole entries of generations that can't be rebuilt as they were.
+func (p *property) keeps(earlier *bootbuilder.Inspection) {
+	p.t.Helper()
+	fine := p.expected()
+	for _, e := range p.entries {
+		if p.wrong[e.Toplevel] == "" || slices.Contains(fine, idOf(e)) {
+			continue
+		}
+		form := regexp.MustCompile("^" + regexp.QuoteMeta(idOf(e)) + `(\.conf|\+.*\.conf|-[0-9a-f]{16}\.efi)$`)
+		for _, old := range earlier.Entries {
+			if form.MatchString(old.ID) && len(old.Problems) == 0 && !slices.ContainsFunc(p.list().Entries, func(now bootbuilder.EntryStatus) bool { return cmp.Equal(now, old, ignoreDefault) }) {
+				p.t.Errorf("%s was whole and is not kept", old.ID)
+			}
+		}
+	}
+}
+
+var ignoreDefault = cmpopts.IgnoreFields(bootbuilder.EntryStatus{}, "Default")
+
+// idOf is the id of the Xen sibling of an entry.
+func idOf(e fixtures.Entry) string {
+	return "xen-" + strings.TrimSuffix(strings.TrimPrefix(e.ID, "nixos-"), ".conf")
+}
+
 // expected are the ids of the entries of all generations that are as they should be.
 func (p *property) expected() []string {
 	set := make(map[string]bool)
@@ -158,7 +222,7 @@ func (p *property) expected() []string {
 			fine = fine && p.wrong[s] != malformed // a document counts whole
 		}
 		if fine {
-			set["xen-"+strings.TrimSuffix(strings.TrimPrefix(e.ID, "nixos-"), ".conf")] = true
+			set[idOf(e)] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(set))

@@ -37,7 +37,7 @@ func (p *Plan) retarget(key, value string) string {
 			return value
 		}
 		return esp.EscapePattern(xen)
-	case isXen && (xen == "" || p.options.Default == DefaultNixOS):
+	case isXen && (xen == "" || p.options.Default == DefaultNixOS || !names(value, xen) && p.goesAway(value)):
 		return p.giveBack(g)
 	}
 	return value

@@ -2,6 +2,7 @@ package bootbuilder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -70,6 +71,10 @@ func (p *Plan) runSecrets(ctx context.Context, g *Generation) (bootFile, error) 
 	}
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return bootFile{}, fmt.Errorf("%s: %w: %s", g.Spec.InitrdSecrets, err, tail(output))
+	}
+	// What it left is read outside of the root: no link of its making is followed there.
+	if info, err := os.Lstat(initrd); err != nil || !info.Mode().IsRegular() {
+		return bootFile{}, errors.Join(err, fmt.Errorf("%s: left no regular file at %s", g.Spec.InitrdSecrets, initrd))
 	}
 	return bootFile{host: initrd}, nil
 }

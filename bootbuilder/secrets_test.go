@@ -3,6 +3,7 @@ package bootbuilder_test
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,21 +32,34 @@ func (b *bench) withShell() {
 	if os.Getuid() != 0 {
 		b.t.Skip("only root can run programs inside another root")
 	}
-	shell, err := os.ReadFile("/bin/busybox")
-	if err != nil {
+	if _, err := os.Stat("/bin/busybox"); err != nil {
 		b.t.Skip("no /bin/busybox, which can run without libraries: ", err)
 	}
 	b.must(os.MkdirAll(b.root.Path("/bin"), 0o755))
 	b.must(os.MkdirAll(b.root.Path("/tmp"), 0o1777))
-	b.must(os.WriteFile(b.root.Path("/bin/sh"), shell, 0o755))
+	b.copyProgram("/bin/busybox", "/bin/sh")
+	for _, name := range []string{"ln", "mkdir", "mkfifo", "rm", "sleep"} {
+		b.must(os.Symlink("sh", b.root.Path("/bin/"+name)))
+	}
 	b.options.RunInitrdSecrets = true
 }
 
 // program replaces the generation's initrdSecrets program by a shell script.
 func (b *bench) program(top *fixtures.Toplevel, script string) {
 	b.t.Helper()
-	b.must(os.WriteFile(b.root.Path(top.InitrdSecrets), []byte("#!/bin/sh\n"+script), 0o755))
-	b.must(os.Chmod(b.root.Path(top.InitrdSecrets), 0o755)) // it was there already, and was none
+	file := filepath.Join(b.t.TempDir(), "script")
+	b.must(os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o755))
+	b.must(os.Remove(b.root.Path(top.InitrdSecrets)))
+	b.copyProgram(file, top.InitrdSecrets)
+}
+
+// copyProgram has another process do it: one that this process has open for writing can't be run
+// (ETXTBSY), and a child that another test has just forked may keep it open.
+func (b *bench) copyProgram(from, to string) {
+	b.t.Helper()
+	if output, err := exec.Command("cp", from, b.root.Path(to)).CombinedOutput(); err != nil {
+		b.t.Fatalf("copy %s: %v: %s", from, err, output)
+	}
 }
 
 // initrd is the store's, without secrets.
@@ -123,7 +137,7 @@ func TestSecretsFail(t *testing.T) {
 		"much to say":    {"for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5 6 7 8 9; do echo 123456789012345678901234567890; done; done; echo the end; exit 1", "the end"},
 		"takes it away":  {`rm "$1"`, "no such file"},
 		"makes it empty": {`: > "$1"`, "empty"},
-		"makes a folder": {`rm "$1"; mkdir "$1"`, "initrd"},
+		"makes a folder": {`rm "$1"; mkdir "$1"`, "no regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +193,7 @@ func TestSecretsLinks(t *testing.T) {
 		outside := filepath.Join(t.TempDir(), "outside")
 		b.must(os.WriteFile(outside, []byte("from outside"), 0o644))
 		b.program(top, "rm \"$1\"\nln -s "+outside+" \"$1\"\n")
-		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing)
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing, "no regular file")
 		for name, data := range b.trees() {
 			if strings.Contains(data, "from outside") {
 				t.Errorf("%s came from outside", name)
@@ -190,10 +204,8 @@ func TestSecretsLinks(t *testing.T) {
 		t.Parallel()
 		b, top := newSecrets(t, bootbuilder.LayoutShared)
 		b.withShell()
-		b.must(os.Symlink("sh", b.root.Path("/bin/busybox")))
-		b.must(os.Symlink("sh", b.root.Path("/bin/mkfifo")))
 		b.program(top, "rm \"$1\"\nmkfifo \"$1\"\n")
-		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing)
+		wantOut(t, b.install(), "xen-generation-1", bootbuilder.PayloadMissing, "no regular file")
 	})
 }
 

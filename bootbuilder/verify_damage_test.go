@@ -133,16 +133,16 @@ func entryDamages() []damage {
 	}
 	// What no longer starts an image of ours is nobody's entry: the partition has the problem.
 	return []damage{
-		{"entry empty", withEntries, entry(func(d *damaged) { d.write(d.entry, "") }), "", "starts no image"},
-		{"entry without efi", withEntries, edit("efi /", "evi /"), "", "starts no image"},
-		{"entry cut off", withEntries, entry(func(d *damaged) { d.write(d.entry, d.read(d.entry)[:20]) }), "", "starts no image"},
-		{"entry of zeros", withEntries, entry(func(d *damaged) { d.write(d.entry, strings.Repeat("\x00", 280)) }), "", "starts no image"},
-		{"entry starting something else", withEntries, edit("efi /EFI", "efi /EFI/memtest"), "", "starts no image"},
+		{"entry empty", withEntries, entry(func(d *damaged) { d.write(d.entry, "") }), "", "starts no "},
+		{"entry without efi", withEntries, edit("efi /", "evi /"), "", "starts no "},
+		{"entry cut off", withEntries, entry(func(d *damaged) { d.write(d.entry, d.read(d.entry)[:20]) }), "", "starts no "},
+		{"entry of zeros", withEntries, entry(func(d *damaged) { d.write(d.entry, strings.Repeat("\x00", 280)) }), "", "starts no "},
+		{"entry starting something else", withEntries, edit("efi /EFI", "efi /EFI/memtest"), "", "starts no "},
 		{"entry starting another generation's image", onEmbedded, edit("/xen-generation-2.efi", "/xen-generation-1.efi"), second, ""},
 		{"entry with linux", withEntries, edit("efi /", "linux /EFI/nixos/bzImage.efi\nefi /"), second, "linux"},
 		{"entry with two efi lines", withEntries, edit("efi /", "efi /EFI/BOOT/BOOTX64.EFI\nefi /"), second, "efi"},
-		{"entry with a NUL", withEntries, edit("title NixOS", "title Nix\x00S"), "", "starts no image"},
-		{"entry with invalid UTF-8", withEntries, edit("title NixOS", "title Nix\xffS"), "", "starts no image"},
+		{"entry with a NUL", withEntries, edit("title NixOS", "title Nix\x00S"), "", "starts no "},
+		{"entry with invalid UTF-8", withEntries, edit("title NixOS", "title Nix\xffS"), "", "starts no "},
 		{"entry without title", withEntries, edit("title ", "titel "), second, "title"},
 		{"entry with another title", withEntries, edit("title NixOS", "title OS"), second, ""},
 		{"entry with another sort-key", withEntries, edit("sort-key nixos", "sort-key aaa"), second, ""},
@@ -185,7 +185,7 @@ func unifiedDamages() []damage {
 		})
 	}
 	return []damage{
-		{"image without .config", onUnified, without(".config"), "", "starts no image"},
+		{"image without .config", onUnified, without(".config"), "", "starts no "},
 		{"image without .kernel", onUnified, without(".kernel"), second, ".kernel"},
 		{"image without .ramdisk", onUnified, without(".ramdisk"), second, ""},
 		{"image without .osrel", onUnified, without(".osrel"), second, ".osrel"},

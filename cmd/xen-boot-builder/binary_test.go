@@ -19,7 +19,7 @@ func TestBinary(t *testing.T) {
 	t.Parallel()
 	firmware.Need(t, "go")
 	b := binary(filepath.Join(t.TempDir(), program))
-	build := exec.Command("go", "build", "-o", string(b), ".")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", string(b), ".")
 	// Without cgo it also runs below a chroot.
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -30,6 +30,7 @@ func TestBinary(t *testing.T) {
 		"no-op":        testNoOp,
 		"two at once":  testTwoAtOnce,
 		"terminated":   testTerminated,
+		"progress bar": testProgressBar,
 		"nobody reads": testNobodyReads,
 		"sizes":        testSizes,
 		"read-only":    testReadOnly,

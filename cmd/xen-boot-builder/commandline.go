@@ -169,7 +169,7 @@ func (c *commandLine) check(flags *pflag.FlagSet) error {
 			err = fmt.Errorf("%s does not take --%s", c.command.name, f.Name)
 		}
 	})
-	if c.verbosity == noWord {
+	if c.verbosity == noWord && !flags.Changed("verbosity") {
 		c.verbosity = normal
 	} else if !slices.Contains(verbosities(), c.verbosity) && err == nil {
 		err = fmt.Errorf("--verbosity %q is not one of %s", string(c.verbosity), allVerb)

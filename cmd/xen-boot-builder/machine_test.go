@@ -22,6 +22,7 @@ type machine struct {
 //	demo         three generations with Xen, the last with a specialisation, and one of another profile
 //	hash         the same kind of machine with entries named by their content
 //	no-xen       one generation without Xen
+//	script       two generations with entries that nixpkgs' script has written
 //	lanzaboote   two generations, stubs instead of entries
 //	xbootldr     two generations, entries and kernels on another partition than loader.conf
 //	golden:NAME  the input of a recorded run of nixpkgs' script
@@ -47,6 +48,15 @@ func layOut(dir, kind string) (machine, error) {
 	case kind == "xbootldr":
 		m.boot = filepath.Join(dir, "boot")
 		err = m.install(two, fixtures.SystemdBoot{Boot: m.boot})
+	case kind == "script":
+		var root *fixtures.Root
+		if root, err = m.add(two); err != nil {
+			break
+		}
+		var entries []fixtures.Entry
+		if entries, err = root.InstallSystemdBoot(m.esp, fixtures.SystemdBoot{}); err == nil {
+			err = root.InstallScript(m.esp, entries, fixtures.SystemdBoot{})
+		}
 	case kind == "lanzaboote":
 		var root *fixtures.Root
 		if root, err = m.add(two); err == nil {

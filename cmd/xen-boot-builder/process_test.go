@@ -90,6 +90,31 @@ func testTerminated(t *testing.T, b binary) {
 	}
 }
 
+// testProgressBar has a slow disk: on a terminal a bar shows how far it is, and is gone by the end.
+func testProgressBar(t *testing.T, b binary) {
+	firmware.Need(t, "strace")
+	for streams, want := range map[string]bool{"both": true, "stdout": false} {
+		t.Run(streams, func(t *testing.T) {
+			t.Parallel()
+			m := mustLayOut(t, "demo")
+			slow := filepath.Join(m.esp, "EFI/xen/.xen-boot-builder-0.tmp")
+			cmd := cleanCommand("strace", append([]string{"-f", "-qq", "-P", slow, "-e", "inject=fsync:delay_exit=1200000",
+				"-o", "/dev/null", string(b)}, m.flags()...)...)
+			printed, err := onTerminal(cmd, streams)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bar := strings.Contains(string(printed), "%"); bar != want {
+				t.Errorf("a bar is shown: %v, want %v: %q", bar, want, printed)
+			}
+			lines := strings.Split(string(printed), "\r")
+			if last := strings.TrimPrefix(lines[len(lines)-1], "\x1b[2K"); last != headline+"done.\n" {
+				t.Errorf("the last line is %q", last)
+			}
+		})
+	}
+}
+
 // testNobodyReads runs it where its output can't be written, as in `nixos-rebuild | head`: that is no reason
 // to leave a job half done.
 func testNobodyReads(t *testing.T, b binary) {

@@ -14,8 +14,6 @@ import (
 // scriptPTY is the scripts' command pty.
 func scriptPTY(ts *testscript.TestScript, neg bool, args []string) {
 	takesArgs(ts, false, args, 2, -1)
-	path := ts.Getenv("PATH")
-	ts.Check(os.Setenv("PATH", path)) // the same one; LookPath knows no other
 	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "efiMountPoint", "NO_COLOR", "TERM"} {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,7 +17,8 @@ import (
 
 // scriptCommands are the scripts' own commands:
 //
-//	fixture KIND            lays out a machine in the working folder: see layOut. $ROOT, $ESP and $BOOT are where it lies
+//	fixture KIND            lays out a machine in a new folder: see layOut. $ROOT, $ESP and $BOOT are where it lies
+//	keys DIR NAME           lays out a key pair as sbctl does
 //	snapshot NAME           remembers what is on $ESP and $BOOT
 //	[!] unchanged NAME      it is still (or no longer) so
 //	resolve VAR PATH        sets VAR to where the store path behind PATH, as seen from inside $ROOT, lies
@@ -26,6 +28,7 @@ import (
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"fixture":   scriptFixture,
+		"keys":      scriptKeys,
 		"snapshot":  scriptSnapshot,
 		"unchanged": scriptUnchanged,
 		"resolve":   scriptResolve,
@@ -43,11 +46,19 @@ func takesArgs(ts *testscript.TestScript, neg bool, args []string, least, most i
 
 func scriptFixture(ts *testscript.TestScript, neg bool, args []string) {
 	takesArgs(ts, neg, args, 1, 1)
-	m, err := layOut(ts.Getenv("WORK"), args[0])
+	dir, err := os.MkdirTemp(ts.Getenv("WORK"), "machine-")
+	ts.Check(err)
+	m, err := layOut(dir, args[0])
 	ts.Check(err)
 	ts.Setenv("ROOT", m.root)
 	ts.Setenv("ESP", m.esp)
 	ts.Setenv("BOOT", m.boot)
+}
+
+func scriptKeys(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 2, 2)
+	ts.Check(fixtures.LayOutKeys(args[0], args[1]))
+	ts.Check(os.Chmod(filepath.Join(args[0], "keys/db/db.key"), 0o600))
 }
 
 // snapshotsKey is where a script's snapshots are kept.
@@ -113,7 +124,10 @@ func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
 	if !re.Match(text) {
 		ts.Fatalf("%s does not match in:\n%s", re, text)
 	}
-	text = re.ReplaceAll(text, []byte(args[2]))
+	// TEXT may have escapes, as in a Go string.
+	with, err := strconv.Unquote(`"` + strings.ReplaceAll(args[2], `"`, `\"`) + `"`)
+	ts.Check(err)
+	text = re.ReplaceAll(text, []byte(with))
 	ts.Check(os.Remove(file)) // files of the store are read-only
 	ts.Check(os.WriteFile(file, text, 0o444))
 }

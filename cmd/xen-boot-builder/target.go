@@ -76,7 +76,20 @@ func (c *commandLine) withTarget(ctx context.Context, dir string, work func(boot
 		return err
 	}
 	defer boot.Close()
+	if sameFolder(dir, c.boot) {
+		return work(bootbuilder.NewTarget(espFS, nil))
+	}
 	return work(bootbuilder.NewTarget(espFS, boot))
+}
+
+// sameFolder reports whether two names lead to one folder: a --boot that is the ESP is none.
+func sameFolder(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // withImage works on an image file; what was not synced by the end is dropped.

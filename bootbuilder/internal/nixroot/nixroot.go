@@ -31,13 +31,19 @@ func Open(dir string) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
+	// securejoin refuses a root with "..", which a relative one may well have.
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
 	return &Root{dir: dir, fd: f}, nil
 }
 
 // Close lets go of the folder.
 func (r *Root) Close() error { return r.fd.Close() }
 
-// Dir is the folder as it was given to [Open].
+// Dir is the absolute path of the folder.
 func (r *Root) Dir() string { return r.dir }
 
 // Path says where name is, seen from the running system, for messages. Links are
