@@ -42,7 +42,7 @@ func commands() []command {
 		},
 		{
 			name:    "remove",
-			summary: "take away all Xen entries, and give loader.conf its NixOS default back",
+			summary: "take away all Xen entries, and give loader.conf its old default",
 			details: lines(
 				"For when Xen is switched off. Only entries and files of this program's and of",
 				"nixpkgs' script's making go.",

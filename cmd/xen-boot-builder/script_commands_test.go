@@ -129,7 +129,7 @@ func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	text = re.ReplaceAll(text, []byte(with))
 	ts.Check(os.Remove(file)) // files of the store are read-only
-	ts.Check(os.WriteFile(file, text, 0o444))
+	ts.Check(os.WriteFile(file, text, 0o644))
 }
 
 func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
