@@ -63,6 +63,9 @@ func (p *Plan) buildOne(ctx context.Context, lay layout, g *Generation, planned 
 		if info, err := p.target.Boot.Stat(f.name); err == nil && !info.Mode().IsRegular() {
 			return nil, need(Collision, &fs.PathError{Op: "write", Path: p.target.Boot.Path(f.name), Err: esp.ErrNotRegular})
 		}
+		if p.stock.foreign[strings.ToLower(f.name)] {
+			return nil, need(Collision, fmt.Errorf("%s: %w", p.target.Boot.Path(f.name), errForeign))
+		}
 		if other, ok := planned[strings.ToLower(f.name)]; ok && other.key != f.key {
 			return nil, need(Collision, fmt.Errorf("%s would have to hold two different contents", p.target.Boot.Path(f.name)))
 		}

@@ -62,7 +62,7 @@ func readEntry(boot esp.FS, file string, name esp.Name) (*installed, error) {
 	efi, _ := parsed.Get("efi")
 	image, ok := esp.BootPath(efi)
 	if !ok || !ownPayload(image) {
-		return nil, nil
+		return nil, startsSomethingElse(boot, parsed)
 	}
 	e := &installed{
 		id: name.ID(), entryID: path.Base(file), entry: file, text: text, parsed: parsed,
@@ -76,6 +76,21 @@ func readEntry(boot esp.FS, file string, name esp.Name) (*installed, error) {
 		e.readEmbedded(boot)
 	}
 	return e, nil
+}
+
+// errForeign is of an entry that has a name of ours, but starts something else: somebody wrote
+// it by hand.
+var errForeign = errors.New("somebody else's entry is in the way")
+
+// startsSomethingElse tells a hand-written entry from a damaged one of ours: what it names is there.
+func startsSomethingElse(boot esp.FS, e *esp.Entry) error {
+	for _, key := range []string{"efi", "linux", "uki"} {
+		value, _ := e.Get(key)
+		if name, ok := esp.BootPath(value); ok && readable(boot, name) == nil {
+			return errForeign
+		}
+	}
+	return nil
 }
 
 // readUnified reads an image in EFI/Linux; nil for one without .config, which is not ours.

@@ -150,3 +150,28 @@ func TestListOwns(t *testing.T) {
 		}
 	}
 }
+
+// TestHandWrittenEntryOfOurName: an entry somebody wrote by hand is not ours to replace, even
+// where it has the name that a generation's would have.
+func TestHandWrittenEntryOfOurName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.addXen(1)
+	r.rebuild()
+	r.write("EFI/rescue/xen.efi", "somebody's Xen")
+	r.write("loader/entries/xen-generation-1.conf", "title Mine\nefi /EFI/rescue/xen.efi\n")
+	before := r.files()
+	plan, _ := r.tryInstall()
+	var texts []string
+	for _, w := range plan.Warnings {
+		if !w.Advice {
+			texts = append(texts, w.Message)
+		}
+	}
+	if len(texts) != 1 || !strings.Contains(texts[0], "xen-generation-1.conf: somebody else's entry is in the way") {
+		t.Errorf("warnings are %q", texts)
+	}
+	if got := r.files()["loader/entries/xen-generation-1.conf"]; got != before["loader/entries/xen-generation-1.conf"] {
+		t.Errorf("the entry became:\n%s", got)
+	}
+}

@@ -5,17 +5,19 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // stock is all of ours that stands on $BOOT.
 type stock struct {
-	entries []*installed // from old to new, each profile by itself
-	payload []string     // files whose names have our form, referred to or not
-	staged  []leftover   // left behind by a run that was cut off
-	strange []string     // entries and images of our name that start no Xen of ours
-	unread  error        // of an entry that may be ours
+	entries []*installed    // from old to new, each profile by itself
+	payload []string        // files whose names have our form, referred to or not
+	staged  []leftover      // left behind by a run that was cut off
+	strange []string        // entries and images of our name that start no Xen of ours
+	foreign map[string]bool // of those, which are somebody's: by lower-case name
+	unread  error           // of an entry that may be ours
 }
 
 // unreadable is the error of something that could not be read, if there is any.
@@ -38,7 +40,7 @@ func (l leftover) path() string { return l.fsys.Path(l.name) }
 
 // readStock takes stock of $BOOT, and of what is staged for loader.conf.
 func readStock(target Target) (*stock, error) {
-	s := &stock{}
+	s := &stock{foreign: make(map[string]bool)}
 	boot := target.Boot
 	for _, dir := range []string{payloadDir, nixosDir, unifiedDir} {
 		names, err := s.list(boot, dir)
@@ -78,6 +80,7 @@ func readStock(target Target) (*stock, error) {
 			s.unread = err
 		case e == nil:
 			s.strange = append(s.strange, name)
+			s.foreign[strings.ToLower(name)] = errors.Is(err, errForeign)
 		default:
 			s.entries = append(s.entries, e)
 		}

@@ -244,12 +244,19 @@ func (i *inspector) examinePartition() {
 			problem("%s: %v", i.target.ESP.Path(loaderConf), err)
 		}
 	}
-	seen := make(map[string]string)
+	seen := make(map[string]*installed)
 	for _, e := range i.stock.entries {
-		if other, ok := seen[strings.ToLower(e.id)]; ok {
-			problem("%s and %s are entries of the same generation", other, e.entryID)
+		other, twice := seen[strings.ToLower(e.id)]
+		seen[strings.ToLower(e.id)] = e
+		if !twice {
+			continue
 		}
-		seen[strings.ToLower(e.id)] = e.entryID
+		text := fmt.Sprintf("%s and %s are entries of the same generation", path.Base(other.file()), path.Base(e.file()))
+		if other.layout == e.layout {
+			r.Problems = append(r.Problems, text)
+		} else {
+			r.Notes = append(r.Notes, text) // what stays of a generation that can't be rebuilt
+		}
 	}
 	used := make(map[string]bool)
 	for _, e := range i.stock.entries {

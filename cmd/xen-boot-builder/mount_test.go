@@ -48,7 +48,8 @@ func (l *faultLab) allSizes(t *testing.T, mount string) error {
 		} else if errors.Is(err, unix.ENOSPC) {
 			err = nil // not even what stands fits
 		}
-		if err := unix.Unmount(mount, 0); err != nil {
+		// A process that is just being forked elsewhere may hold a file of it for a moment.
+		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("unmount: %w", err)
 		}
 		if err != nil {
