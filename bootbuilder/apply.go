@@ -201,7 +201,7 @@ func (a *applier) commit() error {
 				continue
 			}
 			if err := s.fsys.Rename(s.temp, s.name); err != nil {
-				return fmt.Errorf("rename %s: %w", s.fsys.Path(s.temp), err)
+				return err
 			}
 			s.temp = ""
 			folders = addFolder(folders, s.fsys, path.Dir(s.name))

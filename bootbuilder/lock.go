@@ -32,6 +32,9 @@ func lockWaiting(ctx context.Context, target Target) (unlock func(), err error) 
 }
 
 func lockHint(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fileHint(err)
+	}
 	if errors.Is(err, esp.ErrLocked) {
 		return withHint(err, "wait until the other run is done, then try again")
 	}

@@ -165,7 +165,7 @@ func measureRun(t *testing.T, args ...string) usage {
 // TestMeasuredProgram is the other half of measureRun, and no test.
 func TestMeasuredProgram(t *testing.T) {
 	if os.Getenv(measured) == "" {
-		t.Skip("it is run by TestResources")
+		return
 	}
 	args := os.Args[3:]
 	cmd := exec.Command(args[0], args[1:]...)

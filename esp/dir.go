@@ -1,16 +1,12 @@
 package esp
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -135,88 +131,6 @@ func (d *Dir) Space() (Space, error) {
 		Total:   int64(st.Blocks) * st.Bsize,
 		Cluster: st.Bsize,
 	}, nil
-}
-
-// Lock takes flock(2) on the folder itself: no file is needed that a killed run could
-// leave behind.
-func (d *Dir) Lock(ctx context.Context) (func(), error) {
-	f, err := d.root.Open(".")
-	if err != nil {
-		return nil, d.wrap(err, ".")
-	}
-	if err := LockFile(ctx, f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
-
-// ErrLocked is returned by [FS.Lock] when another run holds the lock until ctx ends.
-var ErrLocked = errors.New("another run holds the lock")
-
-// LockFile waits for an exclusive flock(2) until ctx ends, which is an [ErrLocked];
-// closing the file releases it.
-func LockFile(ctx context.Context, f *os.File) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("lock %s: %w", f.Name(), ErrLocked)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// folded does op on a name, and only where that finds nothing looks for the name in another
-// letter case.
-func folded[T any](d *Dir, name string, op func(string) (T, error)) (T, error) {
-	result, err := op(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if found := d.find(name); found != name {
-			return op(found)
-		}
-	}
-	return result, err
-}
-
-// find gives a name in the letter case it has on the disk, as FAT would find it.
-// On FAT itself the first look succeeds. What doesn't exist keeps the given case
-// from there on.
-func (d *Dir) find(name string) string {
-	if _, err := d.root.Lstat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return name
-	}
-	found := "."
-	parts := strings.Split(name, "/")
-	for i, part := range parts {
-		next := path.Join(found, part)
-		if _, err := d.root.Lstat(next); err != nil {
-			if next = d.fold(found, part); next == "" {
-				return path.Join(append([]string{found}, parts[i:]...)...)
-			}
-		}
-		found = next
-	}
-	return found
-}
-
-func (d *Dir) fold(dir, name string) string {
-	list, err := fs.ReadDir(d.root.FS(), dir)
-	if err != nil {
-		return ""
-	}
-	for _, e := range list {
-		if strings.EqualFold(e.Name(), name) {
-			return path.Join(dir, e.Name())
-		}
-	}
-	return ""
 }
 
 // wrap puts the whole path into an error, which os.Root gives relative to the root.

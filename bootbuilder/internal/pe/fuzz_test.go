@@ -160,14 +160,11 @@ func TestObjdumpAgrees(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			im, err := pe.Parse(bytes.NewReader(b), int64(len(b)))
 			if err != nil {
-				t.Skip(err)
-			}
-			if im.Machine() == pe.ARM64 && !objcopyKnowsARM64(t) {
-				t.Skip("this objdump has no AArch64 support")
+				return // not an image: nothing to agree on
 			}
 			a, err := im.Append(section(".new", "contents"))
 			if err != nil {
-				t.Skip(err)
+				return // refused: nothing to agree on
 			}
 			var out memFile
 			if err := a.WriteTo(&out); err != nil {
