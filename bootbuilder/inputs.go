@@ -86,15 +86,24 @@ func (in *inputs) open(f bootFile) (openedFile, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	info, err := file.Stat()
-	if err == nil && info.Size() == 0 {
-		err = &fs.PathError{Op: "read", Path: in.path(f), Err: errors.New("file is empty")}
-	}
+	size, err := sizeOf(file, in.path(f))
 	if err != nil {
 		file.Close()
 		return nil, 0, err
 	}
-	return file, info.Size(), nil
+	return file, size, nil
+}
+
+// sizeOf is an open file's size; an empty file, which is of no use to anybody here, is an error.
+func sizeOf(f openedFile, path string) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if info.Size() == 0 {
+		return 0, &fs.PathError{Op: "read", Path: path, Err: errors.New("file is empty")}
+	}
+	return info.Size(), nil
 }
 
 // check looks whether the file is there and holds something.

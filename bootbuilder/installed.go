@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -215,14 +214,8 @@ func readable(boot esp.FS, name string) error {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() == 0 {
-		return &fs.PathError{Op: "read", Path: boot.Path(name), Err: errors.New("file is empty")}
-	}
-	return nil
+	_, err = sizeOf(f, boot.Path(name))
+	return err
 }
 
 func openPE(boot esp.FS, name string) (esp.File, *pe.Image, error) {
