@@ -92,11 +92,11 @@ func newInspector(target Target) (*inspector, *Inspection, error) {
 	}}
 	var err error
 	if i.stock, err = readStock(target); err != nil {
-		return nil, nil, err
+		return nil, nil, fileHint(err)
 	}
 	text, err := esp.ReadFile(target.ESP, loaderConf, maxLoaderConf)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
+		return nil, nil, fileHint(err)
 	}
 	conf := esp.ParseLoaderConf(text)
 	for _, key := range []string{"preferred", "default"} {

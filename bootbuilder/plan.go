@@ -49,7 +49,8 @@ func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error)
 	}
 	p := &Plan{target: target, options: options, in: newInputs(root, target.Boot)}
 	if err := p.fill(ctx); err != nil {
-		return nil, errors.Join(err, p.Close())
+		p.Close()
+		return nil, fileHint(err)
 	}
 	return p, nil
 }

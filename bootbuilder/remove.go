@@ -14,24 +14,31 @@ func NewRemoval(target Target) (*Plan, error) {
 		in:      newInputs(nil, target.Boot),
 		removal: true,
 	}
-	var err error
-	if p.stock, err = readStock(target); err != nil {
-		return nil, err
+	if err := p.fillRemoval(); err != nil {
+		return nil, fileHint(err)
 	}
-	if p.Generations, err = fromBoot(target.Boot); err != nil {
-		return nil, err
+	return p, nil
+}
+
+func (p *Plan) fillRemoval() error {
+	var err error
+	if p.stock, err = readStock(p.target); err != nil {
+		return err
+	}
+	if p.Generations, err = fromBoot(p.target.Boot); err != nil {
+		return err
 	}
 	for _, g := range p.Generations {
 		g.Out = &Out{Reason: NotSelected}
 	}
 	if err := p.readLoaderConf(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.findStale(); err != nil {
-		return nil, err
+		return err
 	}
 	p.planLoaderConf()
-	return p, nil
+	return nil
 }
 
 // Remove locks $BOOT, makes a plan with [NewRemoval] and applies it.

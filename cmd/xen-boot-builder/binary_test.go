@@ -34,6 +34,7 @@ func TestBinary(t *testing.T) {
 		"nobody reads": testNobodyReads,
 		"sizes":        testSizes,
 		"read-only":    testReadOnly,
+		"permissions":  testPermissions,
 		"drop-in":      testDropIn,
 		"bootctl":      testBootctl,
 	} {

@@ -106,7 +106,7 @@ func (c *commandLine) openDir(flag, dir string) (*esp.Dir, error) {
 	if !c.allowUnmounted {
 		state, err := esp.CheckMount(dir)
 		if err != nil {
-			return nil, hintMissing(err, flag)
+			return nil, hintFolder(err, flag)
 		}
 		if state == esp.Unmounted {
 			return nil, bootbuilder.WithHint(
@@ -115,10 +115,13 @@ func (c *commandLine) openDir(flag, dir string) (*esp.Dir, error) {
 		}
 	}
 	d, err := esp.OpenDir(dir)
-	return d, hintMissing(err, flag)
+	return d, hintFolder(err, flag)
 }
 
-func hintMissing(err error, flag string) error {
+func hintFolder(err error, flag string) error {
+	if errors.Is(err, os.ErrPermission) {
+		return bootbuilder.WithHint(err, "run as root")
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return bootbuilder.WithHint(err, flag+" takes the folder that the partition is mounted on")
 	}
