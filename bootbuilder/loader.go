@@ -119,7 +119,7 @@ func (p *Plan) xenEntry(g *Generation) string {
 	for _, e := range p.kept {
 		if strings.EqualFold(e.id, g.ID) {
 			if e.entry != "" {
-				return e.id + ".conf" // for systemd-boot a counter is no part of it
+				return e.id + ".conf" // a counter in its file name comes and goes
 			}
 			return e.entryID
 		}
