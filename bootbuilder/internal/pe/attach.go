@@ -65,12 +65,13 @@ func AttachSignature(f ReadWriterAt, size int64, pkcs7 []byte) (int64, error) {
 	return newSize, nil
 }
 
-// certificateTable wraps a message as the one WIN_CERTIFICATE of a table. Its length
-// is exact; the zeros up to the next multiple of 8 only count for the table's.
+// certificateTable wraps a message as the one WIN_CERTIFICATE of a table. Its length counts
+// the zeros up to the next multiple of 8, as sbsign's does: osslsigncode 2.5 refuses a
+// table whose length differs from its certificate's.
 func certificateTable(pkcs7 []byte) []byte {
 	n := certificateHeaderSize + len(pkcs7)
 	table := make([]byte, alignUp(int64(n), certificateAlignment))
-	binary.LittleEndian.PutUint32(table, uint32(n))
+	binary.LittleEndian.PutUint32(table, uint32(len(table)))
 	binary.LittleEndian.PutUint16(table[4:], certificateRevision2)
 	binary.LittleEndian.PutUint16(table[6:], certificatePKCS7)
 	copy(table[certificateHeaderSize:], pkcs7)

@@ -175,7 +175,7 @@ func peers() []peer {
 	return []peer{
 		{"sbverify", func(image, cert string) []string { return []string{"--cert", cert, image} }},
 		{"osslsigncode", func(image, cert string) []string {
-			return []string{"verify", "-ignore-cdp", "-ignore-timestamp", "-CAfile", cert, "-in", image}
+			return []string{"verify", "-CAfile", cert, "-in", image}
 		}},
 	}
 }
