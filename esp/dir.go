@@ -16,6 +16,7 @@ import (
 type Dir struct {
 	dir  string
 	root *os.Root
+	fat  bool // the file system does not tell letter cases apart by itself
 }
 
 // OpenDir opens the folder that a boot file system is mounted on.
@@ -24,7 +25,9 @@ func OpenDir(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{dir: dir, root: root}, nil
+	var st unix.Statfs_t
+	err = unix.Statfs(dir, &st)
+	return &Dir{dir: dir, root: root, fat: err == nil && st.Type == unix.MSDOS_SUPER_MAGIC}, nil
 }
 
 // Close lets go of the folder.

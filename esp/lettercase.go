@@ -20,9 +20,12 @@ func folded[T any](d *Dir, name string, op func(string) (T, error)) (T, error) {
 }
 
 // find gives a name in the letter case it has on the disk, as FAT would find it.
-// On FAT itself the first look succeeds. What doesn't exist keeps the given case
-// from there on.
+// What doesn't exist keeps the given case from there on. On FAT itself there is nothing
+// to look for.
 func (d *Dir) find(name string) string {
+	if d.fat {
+		return name
+	}
 	if _, err := d.root.Lstat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return name
 	}
@@ -41,13 +44,18 @@ func (d *Dir) find(name string) string {
 }
 
 func (d *Dir) fold(dir, name string) string {
-	list, err := fs.ReadDir(d.root.FS(), dir)
+	f, err := d.root.Open(dir)
 	if err != nil {
 		return ""
 	}
-	for _, e := range list {
-		if strings.EqualFold(e.Name(), name) {
-			return path.Join(dir, e.Name())
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return ""
+	}
+	for _, have := range names {
+		if strings.EqualFold(have, name) {
+			return path.Join(dir, have)
 		}
 	}
 	return ""

@@ -31,10 +31,13 @@ func StagedName(n int) string { return fmt.Sprintf("%s%d%s", stagedPrefix, n, st
 // fill may also read back what it wrote, to check it.
 func Stage(fsys FS, dir string, n int, fill func(Writer) error) (name string, err error) {
 	name = path.Join(dir, StagedName(n))
-	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("remove what an earlier run left: %w", err)
-	}
 	w, err := fsys.Create(name)
+	if errors.Is(err, fs.ErrExist) {
+		if err := fsys.Remove(name); err != nil {
+			return "", fmt.Errorf("remove what an earlier run left: %w", err)
+		}
+		w, err = fsys.Create(name)
+	}
 	if err != nil {
 		return "", err
 	}
