@@ -51,8 +51,7 @@ func TestHostileNames(t *testing.T) {
 		},
 		"Cyrillic": {
 			generations: []fixtures.Generation{{Number: 1, System: xen}, {Profile: "лаб", Number: 1, System: xen}},
-			want:        []string{"xen-generation-1"},
-			warnings:    []string{`can't be passed to Xen: 'л' is not possible in -cfg=`},
+			want:        []string{"xen-generation-1", "xen-лаб-generation-1"},
 		},
 		"Cyrillic, unified": {
 			generations: []fixtures.Generation{{Number: 1, System: xen}, {Profile: "лаб", Number: 1, System: xen}},
@@ -61,8 +60,7 @@ func TestHostileNames(t *testing.T) {
 		},
 		"a blank": {
 			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special("a b", "a")}},
-			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-a"},
-			warnings:    []string{`' ' is not possible in -cfg=`},
+			want:        []string{"xen-generation-1", "xen-generation-1-specialisation-a", "xen-generation-1-specialisation-a b"},
 		},
 		"what FAT can't hold": {
 			generations: []fixtures.Generation{{Number: 1, System: xen, Specialisations: special("a:b", `a\b`, "a*", "a.")}},

@@ -175,3 +175,26 @@ func TestHandWrittenEntryOfOurName(t *testing.T) {
 		t.Errorf("the entry became:\n%s", got)
 	}
 }
+
+// TestProfileWithBlank: Xen's load options have no quoting, so the xen.cfg of a profile with a
+// blank in its name is called by a hash.
+func TestProfileWithBlank(t *testing.T) {
+	t.Parallel()
+	for _, layout := range []bootbuilder.Layout{bootbuilder.LayoutShared, bootbuilder.LayoutEmbedded, bootbuilder.LayoutUnified} {
+		for _, profile := range []string{"my profile", "ünï", "-cfg=x y"} {
+			r := newRig(t)
+			r.options.Layout = layout
+			r.add(fixtures.Generation{Profile: profile, Number: 2, System: fixtures.System{Xen: &fixtures.Xen{}}})
+			r.addXen(1)
+			r.rebuild()
+			plan := r.install()
+			if n := len(plan.Warnings); n > 0 {
+				t.Errorf("%s %q: %v", layout, profile, plan.Warnings)
+			}
+			seen := r.verify()
+			if !seen.OK() || len(seen.Entries) != 2 || len(seen.Notes) > 0 {
+				t.Errorf("%s %q: %+v", layout, profile, seen)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package bootbuilder
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"path"
 	"regexp"
@@ -37,8 +38,8 @@ func sharedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, erro
 		return nil, need(XenMissing, err)
 	}
 	image.key = "xen " + b.image // two store paths may hold the same Xen
-	cfgName := g.ID + ".cfg"
-	if err := configArgument(cfgName); err != nil {
+	cfgName := configName(g.ID)
+	if err := esp.ValidFileName(cfgName); err != nil {
 		return nil, need(BadParameter, err)
 	}
 	b.files = append(b.files, image, textFile(in.boot, path.Join(payloadDir, cfgName), KindConfig, text))
@@ -49,14 +50,15 @@ func sharedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, erro
 // configOption stands in front of the name of a xen.cfg in an entry's options.
 const configOption = "xen.efi -cfg="
 
-// configArgument refuses a name that can't be one word of Xen's load options.
-func configArgument(name string) error {
-	for _, r := range name {
+// configName is what a generation's xen.cfg is called. It is one word of Xen's load options:
+// an id that can't be one, such as that of a profile with a blank in its name, is hashed.
+func configName(id string) string {
+	for _, r := range id {
 		if r <= ' ' || r > '~' || r == '/' || r == '\\' {
-			return fmt.Errorf("the name %q can't be passed to Xen: %q is not possible in -cfg=", name, r)
+			return fmt.Sprintf("xen-%x.cfg", sha256.Sum256([]byte(id)))
 		}
 	}
-	return esp.ValidFileName(name)
+	return id + ".cfg"
 }
 
 // sharedImageName names a Xen image by what it holds.
