@@ -77,7 +77,7 @@ func fromEntries(boot esp.FS) ([]*Generation, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, withHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+		return nil, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
 	}
 	var found []*Generation
 	for _, e := range list {

@@ -34,7 +34,7 @@ var (
 func fromProfiles(root *nixroot.Root) ([]*Generation, error) {
 	found, err := fromLinks(root, profilesDir, systemLink)
 	if err != nil {
-		return nil, withHint(err, "--root is where the NixOS system is mounted")
+		return nil, WithHint(err, "--root is where the NixOS system is mounted")
 	}
 	named, err := fromLinks(root, namedProfilesDir, profileLink)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -24,7 +24,7 @@ func fromStubs(boot esp.FS) ([]*Generation, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, withHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+		return nil, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
 	}
 	first := make(map[string]*Generation)
 	var found []*Generation

@@ -17,9 +17,7 @@ type hinted struct {
 func (h hinted) Unwrap() error { return h.error }
 
 // WithHint adds a word on what the user can do about err. A nil err stays nil.
-func WithHint(err error, hint string) error { return withHint(err, hint) }
-
-func withHint(err error, hint string) error {
+func WithHint(err error, hint string) error {
 	if err == nil {
 		return nil
 	}
@@ -41,15 +39,15 @@ func fileHint(err error) error {
 	case Hint(err) != "":
 		return err
 	case spaceErrno(err):
-		return withHint(err, "nothing that stood was removed; make room on the partition, then run again")
+		return WithHint(err, "nothing that stood was removed; make room on the partition, then run again")
 	case errors.Is(err, syscall.EROFS):
-		return withHint(err, "the partition is mounted read-only: after an error Linux does that to a damaged FAT; unmount it, run fsck.vfat, and mount it again")
+		return WithHint(err, "the partition is mounted read-only: after an error Linux does that to a damaged FAT; unmount it, run fsck.vfat, and mount it again")
 	case errors.Is(err, fs.ErrPermission):
-		return withHint(err, "run as root")
+		return WithHint(err, "run as root")
 	case errors.Is(err, syscall.EIO):
-		return withHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
+		return WithHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
 	case errors.Is(err, context.Canceled):
-		return withHint(fmt.Errorf("interrupted: %w", err), "everything that is on the partition is whole; run again to finish")
+		return WithHint(fmt.Errorf("interrupted: %w", err), "everything that is on the partition is whole; run again to finish")
 	}
 	return err
 }

@@ -156,7 +156,7 @@ func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspec
 	i.cert = options.Certificate
 	if options.Root != "" {
 		if i.root, err = nixroot.Open(options.Root); err != nil {
-			return nil, withHint(err, "--root is where the NixOS system is mounted")
+			return nil, WithHint(err, "--root is where the NixOS system is mounted")
 		}
 		defer i.root.Close()
 	}

@@ -36,7 +36,7 @@ func lockHint(err error) error {
 		return fileHint(err)
 	}
 	if errors.Is(err, esp.ErrLocked) {
-		return withHint(err, "wait until the other run is done, then try again")
+		return WithHint(err, "wait until the other run is done, then try again")
 	}
 	return err
 }

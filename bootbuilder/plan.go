@@ -45,7 +45,7 @@ func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error)
 	}
 	root, err := nixroot.Open(options.Root)
 	if err != nil {
-		return nil, withHint(err, "--root is where the NixOS system is mounted")
+		return nil, WithHint(err, "--root is where the NixOS system is mounted")
 	}
 	p := &Plan{target: target, options: options, in: newInputs(root, target.Boot)}
 	if err := p.fill(ctx); err != nil {

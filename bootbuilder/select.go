@@ -61,7 +61,7 @@ func (p *Plan) resolveOnly() (map[string]bool, error) {
 			}
 		}
 		if !found {
-			return nil, withHint(fmt.Errorf("generation %s is not among those found", name),
+			return nil, WithHint(fmt.Errorf("generation %s is not among those found", name),
 				"name a profile link (/nix/var/nix/profiles/system-5-link) or a toplevel whose NixOS entry is on $BOOT")
 		}
 	}

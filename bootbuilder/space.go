@@ -139,7 +139,7 @@ func (p *Plan) checkSpace() (dropFirst bool, err error) {
 			b.gen.Out = &Out{Reason: NoSpace}
 		}
 	}
-	return false, withHint(
+	return false, WithHint(
 		&SpaceError{Where: p.target.Boot.Path("."), Needed: r.needed, Free: r.free + r.stale, Items: r.items},
 		"nothing was changed; remove old generations (nix-collect-garbage --delete-older-than) or give --limit")
 }

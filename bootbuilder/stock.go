@@ -100,7 +100,7 @@ func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, withHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+		return nil, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
 	}
 	var names []string
 	for _, e := range entries {
