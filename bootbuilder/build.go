@@ -60,7 +60,7 @@ func (p *Plan) buildOne(ctx context.Context, lay layout, g *Generation, planned 
 		return nil, err
 	}
 	for _, f := range b.all() {
-		if info, err := p.target.Boot.Stat(f.name); err == nil && !info.Mode().IsRegular() {
+		if info, err := f.standing(p.target.Boot); err == nil && !info.Mode().IsRegular() {
 			return nil, need(Collision, &fs.PathError{Op: "write", Path: p.target.Boot.Path(f.name), Err: esp.ErrNotRegular})
 		}
 		if p.stock.foreign[strings.ToLower(f.name)] {
@@ -136,15 +136,15 @@ func (p *Plan) collectWrites(ctx context.Context) error {
 
 // compare decides whether a file has to be written.
 func (p *Plan) compare(ctx context.Context, f *file) error {
-	info, err := p.target.Boot.Stat(f.name)
+	info, err := f.standing(p.target.Boot)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	f.exists, f.oldSize = true, info.Size()
-	if f.oldSize == 0 {
+	f.exists = true
+	if info.Size() == 0 {
 		return nil // what is left of a write that was cut off
 	}
 	f.current, err = f.same(ctx)

@@ -2,6 +2,7 @@ package bootbuilder
 
 import (
 	"context"
+	"io/fs"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -37,7 +38,19 @@ type file struct {
 
 	current bool // decided by the plan: nothing to write
 	exists  bool // something stands under name
-	oldSize int64
+
+	looked  bool // info and infoErr are what standing found
+	info    fs.FileInfo
+	infoErr error
+}
+
+// standing describes what stands under the file's name. It looks once.
+func (f *file) standing(boot esp.FS) (fs.FileInfo, error) {
+	if !f.looked {
+		f.info, f.infoErr = boot.Stat(f.name)
+		f.looked = true
+	}
+	return f.info, f.infoErr
 }
 
 // bundle is everything that one generation needs on $BOOT in order to boot.

@@ -72,12 +72,9 @@ func fromBoot(boot esp.FS) ([]*Generation, error) {
 
 // fromEntries reads the entries that systemd-boot-builder wrote.
 func fromEntries(boot esp.FS) ([]*Generation, error) {
-	list, err := boot.ReadDir(entriesDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	list, err := listFolder(boot, entriesDir)
 	if err != nil {
-		return nil, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+		return nil, err
 	}
 	var found []*Generation
 	for _, e := range list {

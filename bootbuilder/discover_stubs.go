@@ -2,10 +2,8 @@ package bootbuilder
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -19,12 +17,9 @@ const maxStubSection = 64 << 10
 // fromStubs reads the stubs that Lanzaboote's installer wrote (lzbt, f142433): images in
 // EFI/Linux that name their kernel and initrd by path and SHA-256.
 func fromStubs(boot esp.FS) ([]*Generation, error) {
-	list, err := boot.ReadDir(unifiedDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	list, err := listFolder(boot, unifiedDir)
 	if err != nil {
-		return nil, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+		return nil, err
 	}
 	first := make(map[string]*Generation)
 	var found []*Generation

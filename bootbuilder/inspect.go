@@ -79,6 +79,7 @@ type inspector struct {
 	target Target
 	root   *nixroot.Root // nil: without the store
 	cert   *x509.Certificate
+	in     *inputs // what entries share is read and hashed once
 	stock  *stock
 	result *Inspection
 	// defaults are the values of loader.conf that choose an entry.
@@ -160,6 +161,7 @@ func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspec
 		}
 		defer i.root.Close()
 	}
+	i.in = newInputs(i.root, target.Boot)
 	for _, e := range i.stock.entries {
 		s := i.status(e)
 		if e.broken == nil {

@@ -131,6 +131,9 @@ func (e *installed) readShared(boot esp.FS) {
 		return
 	}
 	if e.broken = readable(boot, e.image); e.broken == nil {
+		e.decode(boot)
+	}
+	if e.broken == nil {
 		e.follow(boot)
 	}
 }
@@ -161,20 +164,20 @@ func (e *installed) readConfigSection(boot esp.FS, image *pe.Image) {
 		return
 	}
 	e.config = text
-	if e.cfg, err = xencfg.Decode(text, ""); err != nil {
+	e.decode(boot)
+}
+
+// decode reads the xen.cfg as Xen does.
+func (e *installed) decode(boot esp.FS) {
+	var err error
+	if e.cfg, err = xencfg.Decode(e.config, ""); err != nil {
 		e.broken = fmt.Errorf("%s: %w", e.configPath(boot), err)
 	}
 }
 
 // follow notes the files that the xen.cfg names and looks whether they are there.
 func (e *installed) follow(boot esp.FS) {
-	cfg, err := xencfg.Decode(e.config, "")
-	if err != nil {
-		e.broken = fmt.Errorf("%s: %w", e.configPath(boot), err)
-		return
-	}
-	e.cfg = cfg
-	for _, name := range []string{cfg.Kernel, cfg.Ramdisk, cfg.DTB} {
+	for _, name := range []string{e.cfg.Kernel, e.cfg.Ramdisk, e.cfg.DTB} {
 		if name == "" {
 			continue
 		}

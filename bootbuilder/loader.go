@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -111,20 +112,33 @@ func (p *Plan) namesXen(value string, g *Generation) bool {
 
 // xenEntry is the Xen entry that a generation will have once the plan is applied, or "".
 func (p *Plan) xenEntry(g *Generation) string {
-	for _, b := range p.bundles {
-		if b.gen == g {
-			return b.entryID
-		}
+	if b := p.bundleOf(g); b != nil {
+		return b.entryID
 	}
-	for _, e := range p.kept {
-		if strings.EqualFold(e.id, g.ID) {
-			if e.entry != "" {
-				return e.id + ".conf" // a counter in its file name comes and goes
-			}
-			return e.entryID
-		}
+	e := p.keptOf(g)
+	switch {
+	case e == nil:
+		return ""
+	case e.entry != "":
+		return e.id + ".conf" // a counter in its file name comes and goes
 	}
-	return ""
+	return e.entryID
+}
+
+// bundleOf is what was made for a generation, or nil.
+func (p *Plan) bundleOf(g *Generation) *bundle {
+	if i := slices.IndexFunc(p.bundles, func(b *bundle) bool { return b.gen == g }); i >= 0 {
+		return p.bundles[i]
+	}
+	return nil
+}
+
+// keptOf is the entry that stays for a generation that was not made, or nil.
+func (p *Plan) keptOf(g *Generation) *installed {
+	if i := slices.IndexFunc(p.kept, func(e *installed) bool { return strings.EqualFold(e.id, g.ID) }); i >= 0 {
+		return p.kept[i]
+	}
+	return nil
 }
 
 // planLoaderConf decides what loader.conf starts.

@@ -2,7 +2,6 @@ package bootbuilder
 
 import (
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -165,15 +164,13 @@ func (p *Plan) reportGeneration(g *Generation, old map[string]*installed) Genera
 		}
 		return r
 	}
-	if i := slices.IndexFunc(p.bundles, func(b *bundle) bool { return b.gen == g }); i >= 0 {
-		p.reportBundle(&r, p.bundles[i], old[g.ID])
+	if b := p.bundleOf(g); b != nil {
+		p.reportBundle(&r, b, old[g.ID])
 		return r
 	}
-	for _, e := range p.kept {
-		if strings.EqualFold(e.id, g.ID) {
-			r.State, r.Entry, r.Image = Kept, e.entryID, p.target.Boot.Path(e.image)
-			return r
-		}
+	if e := p.keptOf(g); e != nil {
+		r.State, r.Entry, r.Image = Kept, e.entryID, p.target.Boot.Path(e.image)
+		return r
 	}
 	for _, e := range p.stale.entries {
 		if strings.EqualFold(e.id, g.ID) {

@@ -3,7 +3,6 @@ package bootbuilder
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -112,10 +111,7 @@ func (s *staleFiles) size(boot esp.FS, name string) {
 // neededByOthers notes what entries that are not ours name: a hand-written entry may
 // well start a kernel or an image of ours.
 func (p *Plan) neededByOthers(need func(string)) error {
-	list, err := p.target.Boot.ReadDir(entriesDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	list, err := listFolder(p.target.Boot, entriesDir)
 	if err != nil {
 		return err
 	}

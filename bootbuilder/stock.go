@@ -93,14 +93,20 @@ func readStock(target Target) (*stock, error) {
 	return s, nil
 }
 
-// list gives the regular files of a folder that may not exist, and keeps staged ones apart.
-func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
-	entries, err := boot.ReadDir(dir)
+// listFolder lists a folder; one that does not exist is empty.
+func listFolder(boot esp.FS, dir string) ([]fs.DirEntry, error) {
+	list, err := boot.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	return list, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+}
+
+// list gives the regular files of a folder that may not exist, and keeps staged ones apart.
+func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
+	entries, err := listFolder(boot, dir)
 	if err != nil {
-		return nil, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+		return nil, err
 	}
 	var names []string
 	for _, e := range entries {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
 	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -87,7 +86,7 @@ func (i *inspector) examineImage(ctx context.Context, e *installed) error {
 
 // examineShared holds an image against the hash that its name carries.
 func (i *inspector) examineShared(ctx context.Context, e *installed) error {
-	c, err := newInputs(nil, i.target.Boot).sum(ctx, bootFile{boot: e.image})
+	c, err := i.in.sum(ctx, bootFile{boot: e.image})
 	if err != nil {
 		return err
 	}
@@ -145,14 +144,10 @@ func (i *inspector) examineSignature(f esp.File, image *pe.Image, where string) 
 	return nil
 }
 
-// examineConfig reads a xen.cfg as Xen does.
+// examineConfig looks at what a xen.cfg says that Xen could read.
 func (i *inspector) examineConfig(e *installed) error {
 	where := e.configPath(i.target.Boot)
-	cfg, err := xencfg.Decode(e.config, "")
-	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	if _, ok := esp.InitParam(cfg.CmdLine); !ok {
+	if _, ok := esp.InitParam(e.cfg.CmdLine); !ok {
 		return fmt.Errorf("%s: no init= on dom0's command line", where)
 	}
 	if e.layout == LayoutShared && !strings.HasSuffix(string(e.config), "\n") {
@@ -167,7 +162,7 @@ func (i *inspector) examineRamdisk(ctx context.Context, e *installed) error {
 		if !ourInitrd.MatchString(path.Base(ref)) {
 			continue
 		}
-		c, err := newInputs(nil, i.target.Boot).sum(ctx, bootFile{boot: ref})
+		c, err := i.in.sum(ctx, bootFile{boot: ref})
 		if err != nil {
 			return err
 		}
@@ -205,18 +200,17 @@ func (i *inspector) examineStoreFiles(ctx context.Context, e *installed) error {
 	if err != nil {
 		return nil
 	}
-	in := newInputs(i.root, i.target.Boot)
 	pairs := map[string]string{spec.Kernel: e.cfg.Kernel}
 	if spec.InitrdSecrets == "" {
 		pairs[spec.Initrd] = e.cfg.Ramdisk
 	}
 	for store, name := range pairs {
 		have, ok := fromConfig(name, e.image)
-		copied, err := in.payloadName(store)
+		copied, err := i.in.payloadName(store)
 		if !ok || err != nil || !strings.EqualFold(path.Base(have), copied) {
 			continue // under another name it may well hold something else
 		}
-		same, err := in.equal(ctx, have, bootFile{store: store})
+		same, err := i.in.equal(ctx, have, bootFile{store: store})
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

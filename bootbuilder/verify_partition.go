@@ -1,9 +1,7 @@
 package bootbuilder
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -58,8 +56,8 @@ func (i *inspector) examineDefault(value string) error {
 		return nil
 	}
 	for _, dir := range []string{entriesDir, unifiedDir} {
-		list, err := i.target.Boot.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		list, err := listFolder(i.target.Boot, dir)
+		if err != nil {
 			return err
 		}
 		for _, d := range list {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,9 +58,7 @@ func (c *commandLine) inspect(
 		all = append(all, bootbuilder.EmptyInspection(dir, err))
 	})
 	if c.json && len(all) > 0 {
-		e := json.NewEncoder(ui.out)
-		e.SetIndent("", "  ")
-		if jerr := e.Encode(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
+		if jerr := ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
 			return jerr
 		}
 	}

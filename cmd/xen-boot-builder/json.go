@@ -13,8 +13,8 @@ type document struct {
 	ESPs    []*bootbuilder.Report `json:"esps"`
 }
 
-func (u *ui) printJSON(c *commandLine, reports []*bootbuilder.Report) error {
+func (u *ui) printJSON(document any) error {
 	e := json.NewEncoder(u.out)
 	e.SetIndent("", "  ")
-	return e.Encode(document{bootbuilder.ReportSchema, c.command.name, reports})
+	return e.Encode(document)
 }

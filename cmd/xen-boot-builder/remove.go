@@ -40,8 +40,6 @@ func (u *ui) renderRemove(c *commandLine, r *bootbuilder.Report, err error) {
 	if c.verbosity == normal {
 		return
 	}
-	for _, f := range r.Removed {
-		u.printf("removed %s %s (%s)\n", f.Kind, printable(f.Path), bootbuilder.FormatSize(f.Size))
-	}
+	u.removed(r)
 	u.loaderConf(r)
 }

@@ -89,9 +89,13 @@ func (u *ui) renderGenerations(v verbosity, r *bootbuilder.Report) {
 	if line := leftOut(r); line != "" {
 		u.printf("%s\n", line)
 	}
-	if v != debug {
-		return
+	if v == debug {
+		u.removed(r)
 	}
+}
+
+// removed lists what went from $BOOT.
+func (u *ui) removed(r *bootbuilder.Report) {
 	for _, f := range r.Removed {
 		u.printf("removed %s %s (%s)\n", f.Kind, printable(f.Path), bootbuilder.FormatSize(f.Size))
 	}

@@ -32,7 +32,7 @@ func (c *commandLine) report(
 		reports = append(reports, bootbuilder.EmptyReport(dir).WithError(err))
 	})
 	if c.json && len(reports) > 0 {
-		if jerr := ui.printJSON(c, reports); jerr != nil {
+		if jerr := ui.printJSON(document{bootbuilder.ReportSchema, c.command.name, reports}); jerr != nil {
 			return jerr
 		}
 	}
