@@ -40,7 +40,7 @@ func (p *Plan) Check() error {
 //
 //  1. Everything new is written and synced under staged names; nothing else changes.
 //     What fails up to here leaves all as it was.
-//  2. Payload gets its names, then entries, then loader.conf; each folder is synced
+//  2. Payload gets its names, then entries, then loader.conf; each directory is synced
 //     before what relies on it.
 //  3. Only then stale entries go, then stale payload.
 //
@@ -63,7 +63,7 @@ type applier struct {
 	plan     *Plan
 	observer Observer
 	staged   []stagedFile
-	made     []string // folders this run made, outermost first
+	made     []string // directories this run made, outermost first
 	done     int64    // bytes written
 	total    int64
 	dirty    bool
@@ -171,7 +171,7 @@ func (a *applier) stage(ctx context.Context, fsys esp.FS, f *file) error {
 	return nil
 }
 
-// mkdir makes a folder and those above it, and remembers which are new.
+// mkdir makes a directory and those above it, and remembers which are new.
 func (a *applier) mkdir(dir string) error {
 	boot := a.plan.target.Boot
 	var missing []string
@@ -194,7 +194,7 @@ func (a *applier) commit() error {
 		func(k FileKind) bool { return k == KindLoaderConf },
 	}
 	for _, in := range phases {
-		var folders []folder
+		var directories []directory
 		for i := range a.staged {
 			s := &a.staged[i]
 			if !in(s.kind) {
@@ -204,30 +204,30 @@ func (a *applier) commit() error {
 				return err
 			}
 			s.temp = ""
-			folders = addFolder(folders, s.fsys, path.Dir(s.name))
+			directories = addDirectory(directories, s.fsys, path.Dir(s.name))
 		}
-		if err := syncFolders(folders); err != nil {
+		if err := syncDirectorys(directories); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// folder is a folder with unsynced changes.
-type folder struct {
+// directory is a directory with unsynced changes.
+type directory struct {
 	fsys esp.FS
 	name string
 }
 
-func addFolder(list []folder, fsys esp.FS, name string) []folder {
-	f := folder{fsys, name}
+func addDirectory(list []directory, fsys esp.FS, name string) []directory {
+	f := directory{fsys, name}
 	if slices.Contains(list, f) {
 		return list
 	}
 	return append(list, f)
 }
 
-func syncFolders(list []folder) error {
+func syncDirectorys(list []directory) error {
 	for _, f := range list {
 		if err := f.fsys.SyncDir(f.name); err != nil {
 			return err
@@ -236,7 +236,7 @@ func syncFolders(list []folder) error {
 	return nil
 }
 
-// rollBack removes what is staged and not in place yet, and folders made for it. What
+// rollBack removes what is staged and not in place yet, and directories made for it. What
 // has its name already stays: each such file is whole, and the next run finds it so.
 func (a *applier) rollBack() {
 	for _, s := range a.staged {
@@ -285,7 +285,7 @@ func (a *applier) removeStale(ctx context.Context) error {
 	}
 	payload = append(payload, p.stale.payload...)
 	for _, names := range [][]string{entries, payload} {
-		var folders []folder
+		var directories []directory
 		for _, name := range names {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -295,9 +295,9 @@ func (a *applier) removeStale(ctx context.Context) error {
 				return err
 			}
 			a.dirty = true
-			folders = addFolder(folders, p.target.Boot, path.Dir(name))
+			directories = addDirectory(directories, p.target.Boot, path.Dir(name))
 		}
-		if err := syncFolders(folders); err != nil {
+		if err := syncDirectorys(directories); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
-// bench is a machine to install on: a NixOS root and its boot partitions, in folders.
+// bench is a machine to install on: a NixOS root and its boot partitions, in directories.
 type bench struct {
 	t       *testing.T
 	root    *fixtures.Root
@@ -40,7 +40,7 @@ func (b *bench) withLayout(layout bootbuilder.Layout) *bench {
 	return b
 }
 
-// boot is the folder of $BOOT.
+// boot is the directory of $BOOT.
 func (b *bench) boot() string {
 	if b.xboot != "" {
 		return b.xboot

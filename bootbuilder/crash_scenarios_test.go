@@ -25,7 +25,7 @@ type crashScenario struct {
 	verify func(t *testing.T, r *crashRun)
 }
 
-// crashBench is a NixOS root and the partitions of one scenario: first in folders, where
+// crashBench is a NixOS root and the partitions of one scenario: first in directories, where
 // the installers before us work, then in memory.
 type crashBench struct {
 	crashScenario
@@ -57,7 +57,7 @@ func newCrashBench(t *testing.T, s crashScenario) *crashBench {
 }
 
 // slack are clusters beyond the smallest partition on which a run succeeds: a run that is cut
-// off may leave folders longer than it found them, and FAT never shortens them.
+// off may leave directories longer than it found them, and FAT never shortens them.
 const slack = 4
 
 // tighten leaves little more room than the run needs.

@@ -69,7 +69,7 @@ func TestEveryCapacity(t *testing.T) {
 
 // TestSpaceThatIsNotThere runs where the file system claims room that somebody else takes
 // meanwhile. While content is being written, the old state stays byte for byte. Once all is
-// written, only a folder may still lack room for a name: then what has its name stays,
+// written, only a directory may still lack room for a name: then what has its name stays,
 // and the next run goes on from there.
 func TestSpaceThatIsNotThere(t *testing.T) {
 	t.Parallel()
@@ -194,7 +194,7 @@ func (r *crashRun) afterFault(t *testing.T, m *crashfs.Machine, op crashfs.Op, w
 	}
 }
 
-// isTidying tells the one operation that may fail: our own folder stays where it isn't empty.
+// isTidying tells the one operation that may fail: our own directory stays where it isn't empty.
 func isTidying(op crashfs.Op) bool {
 	return op.Kind == crashfs.OpRemove && strings.HasSuffix(op.Path, "/EFI/xen")
 }

@@ -92,7 +92,7 @@ func (s crashScenario) run(t *testing.T) *crashRun {
 	return r
 }
 
-// diffWorlds compares files. A folder left empty harms nobody.
+// diffWorlds compares files. A directory left empty harms nobody.
 func diffWorlds(want, got world) string {
 	return diffTrees(want.esp, got.esp) + diffTrees(want.boot, got.boot)
 }

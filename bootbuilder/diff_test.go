@@ -16,7 +16,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
 
-// apply lets patch(1) make the new text out of the old one. A nil text is no file.
+// apply lets patch(1) make the new text out of the old one. A nil text is not a file.
 func apply(t *testing.T, before []byte, diff string) (after []byte) {
 	t.Helper()
 	dir := t.TempDir()

@@ -72,7 +72,7 @@ func fromBoot(boot esp.FS) ([]*Generation, error) {
 
 // fromEntries reads the entries that systemd-boot-builder wrote.
 func fromEntries(boot esp.FS) ([]*Generation, error) {
-	list, err := listFolder(boot, entriesDir)
+	list, err := listDirectory(boot, entriesDir)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (g *Generation) setInit(options string) error {
 		return errors.New("no init= in its options, so its toplevel is unknown")
 	}
 	if !path.IsAbs(init) || path.Clean(init) != init {
-		return fmt.Errorf("init=%s is no clean absolute path", init)
+		return fmt.Errorf("init=%s is not a clean absolute path", init)
 	}
 	g.Toplevel = path.Dir(init)
 	return nil
@@ -156,7 +156,7 @@ func (g *Generation) setInit(options string) error {
 // readBootspec reads boot.json from the toplevel.
 func (g *Generation) readBootspec(root *nixroot.Root) { g.readBootspecAt(root, g.Toplevel) }
 
-// readBootspecAt reads boot.json from a folder that is the toplevel, or leads to it.
+// readBootspecAt reads boot.json from a directory that is the toplevel, or leads to it.
 func (g *Generation) readBootspecAt(root *nixroot.Root, dir string) {
 	name := path.Join(dir, "boot.json")
 	text, err := readRootFile(root, name, bootspec.MaxSize)

@@ -50,7 +50,7 @@ func fromProfiles(root *nixroot.Root) ([]*Generation, error) {
 	return found, nil
 }
 
-// fromLinks reads the links of one folder.
+// fromLinks reads the links of one directory.
 func fromLinks(root *nixroot.Root, dir string, link *regexp.Regexp) ([]*Generation, error) {
 	names, err := root.ReadDir(dir)
 	if err != nil {

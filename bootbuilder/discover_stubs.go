@@ -17,7 +17,7 @@ const maxStubSection = 64 << 10
 // fromStubs reads the stubs that Lanzaboote's installer wrote (lzbt, f142433): images in
 // EFI/Linux that name their kernel and initrd by path and SHA-256.
 func fromStubs(boot esp.FS) ([]*Generation, error) {
-	list, err := listFolder(boot, unifiedDir)
+	list, err := listDirectory(boot, unifiedDir)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func stubFile(image *pe.Image, name string) (bootFile, error) {
 	}
 	file, ok := esp.BootPath(strings.TrimRight(string(b), "\x00"))
 	if !ok {
-		return bootFile{}, fmt.Errorf("section %s: %q is no path on the ESP", name, b)
+		return bootFile{}, fmt.Errorf("section %s: %q is not a path on the ESP", name, b)
 	}
 	return bootFile{boot: file}, nil
 }
@@ -150,7 +150,7 @@ func parseOSRelease(text string) map[string]string {
 func ukiOptions(boot esp.FS, uki string) (string, error) {
 	name, ok := esp.BootPath(uki)
 	if !ok {
-		return "", fmt.Errorf("uki %q is no path on $BOOT", uki)
+		return "", fmt.Errorf("uki %q is not a path on $BOOT", uki)
 	}
 	f, image, err := openPE(boot, name)
 	if err != nil {

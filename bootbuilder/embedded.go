@@ -35,7 +35,7 @@ func embeddedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, er
 	return b, err
 }
 
-// besideImage names a file in the image's own folder by its bare name, as the script
+// besideImage names a file in the image's own directory by its bare name, as the script
 // does, and any other from the root.
 func besideImage(name string) string {
 	if path.Dir(name) == nixosDir {

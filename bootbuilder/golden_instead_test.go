@@ -168,7 +168,7 @@ var goldenInstead = map[string]func(*testing.T, *golden){
 	},
 	"entry-upper-name":   installsAll("xen-generation-1", "xen-generation-2"),
 	"entry-upper-suffix": installsAll("xen-generation-1", "xen-generation-2"),
-	// What refuses the folder is the command: TestScripts in cmd/xen-boot-builder.
+	// What refuses the directory is the command: TestScripts in cmd/xen-boot-builder.
 	"esp-empty": func(t *testing.T, g *golden) {
 		g.wantOK(t)
 		g.untouched(t)
@@ -263,7 +263,7 @@ var goldenInstead = map[string]func(*testing.T, *golden){
 	"xen-path-pad": installsAll("xen-generation-1"),
 }
 
-// copiedFromStore wants kernel and initrd in our folder, under their store names.
+// copiedFromStore wants kernel and initrd in our directory, under their store names.
 func (g *golden) copiedFromStore(t *testing.T) {
 	t.Helper()
 	kernel, _, _ := strings.Cut(g.key(t, "xen-generation-1", "kernel"), " ")

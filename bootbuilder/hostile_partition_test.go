@@ -14,7 +14,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
-// TestHostilePartition puts the wrong kind of thing where folders and files of ours belong.
+// TestHostilePartition puts the wrong kind of thing where directories and files of ours belong.
 // The run fails as a whole, and says what is in the way; nothing changes.
 func TestHostilePartition(t *testing.T) {
 	t.Parallel()
@@ -22,15 +22,15 @@ func TestHostilePartition(t *testing.T) {
 		spoil func(*victim)
 		err   string
 	}{
-		"EFI/xen is a file":        {func(v *victim) { v.write("EFI/xen", "x") }, `/EFI/xen: `},
-		"EFI/xen leads out":        {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/xen"), link(v.root.Dir())) }, `/EFI/xen: .*escapes`},
-		"EFI/nixos is a file":      {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/nixos"), content("x")) }, `/EFI/nixos: `},
-		"EFI/Linux is a file":      {func(v *victim) { v.write("EFI/Linux", "x") }, `/EFI/Linux: `},
-		"loader/entries is a file": {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/entries"), content("x")) }, `/loader/entries: `},
-		"loader.conf is a folder":  {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), folder) }, `/loader/loader.conf: not a regular file`},
-		"loader.conf is a FIFO":    {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), fifo) }, `/loader/loader.conf: not a regular file`},
-		"loader.conf is a link":    {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), link("/etc/passwd")) }, `/loader/loader.conf: .*escapes`},
-		"loader.conf of 10 MB":     {func(v *victim) { v.write("loader/loader.conf", strings.Repeat("#\n", 5<<20)) }, `/loader/loader.conf: file is too large`},
+		"EFI/xen is a file":          {func(v *victim) { v.write("EFI/xen", "x") }, `/EFI/xen: `},
+		"EFI/xen leads out":          {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/xen"), link(v.root.Dir())) }, `/EFI/xen: .*escapes`},
+		"EFI/nixos is a file":        {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/nixos"), content("x")) }, `/EFI/nixos: `},
+		"EFI/Linux is a file":        {func(v *victim) { v.write("EFI/Linux", "x") }, `/EFI/Linux: `},
+		"loader/entries is a file":   {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/entries"), content("x")) }, `/loader/entries: `},
+		"loader.conf is a directory": {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), directory) }, `/loader/loader.conf: not a regular file`},
+		"loader.conf is a FIFO":      {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), fifo) }, `/loader/loader.conf: not a regular file`},
+		"loader.conf is a link":      {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), link("/etc/passwd")) }, `/loader/loader.conf: .*escapes`},
+		"loader.conf of 10 MB":       {func(v *victim) { v.write("loader/loader.conf", strings.Repeat("#\n", 5<<20)) }, `/loader/loader.conf: file is too large`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,8 +74,8 @@ func TestLoaderConfWithNUL(t *testing.T) {
 	}
 }
 
-// TestFolderWithNameOfEntry: one generation can't have its entry, the others can.
-func TestFolderWithNameOfEntry(t *testing.T) {
+// TestDirectoryWithNameOfEntry: one generation can't have its entry, the others can.
+func TestDirectoryWithNameOfEntry(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"loader/entries/xen-generation-2.conf", "EFI/xen/xen-generation-2.cfg"} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestFolderWithNameOfEntry(t *testing.T) {
 			v.write(name+"/mine", "x")
 			v.left(regexp.QuoteMeta(name) + `: not a regular file`)
 			if v.read(name+"/mine") != "x" {
-				t.Error("what the folder held changed")
+				t.Error("what the directory held changed")
 			}
 		})
 	}

@@ -44,9 +44,9 @@ func (v *victim) replace(file string, with func(string) error) {
 	v.must(with(file))
 }
 
-func fifo(file string) error   { return syscall.Mkfifo(file, 0o644) }
-func folder(file string) error { return os.Mkdir(file, 0o755) }
-func loop(file string) error   { return os.Symlink(filepath.Base(file), file) }
+func fifo(file string) error      { return syscall.Mkfifo(file, 0o644) }
+func directory(file string) error { return os.Mkdir(file, 0o755) }
+func loop(file string) error      { return os.Symlink(filepath.Base(file), file) }
 
 func link(target string) func(string) error {
 	return func(file string) error { return os.Symlink(target, file) }
@@ -128,7 +128,7 @@ func TestHostileDocuments(t *testing.T) {
 		warning string
 	}{
 		"FIFO":                  {bootJSON(fifo), `boot.json: not a regular file`},
-		"folder":                {bootJSON(folder), `boot.json: not a regular file`},
+		"directory":             {bootJSON(directory), `boot.json: not a regular file`},
 		"device":                {func(v *victim) { bootJSON(v.zero)(v) }, `boot.json: not a regular file`},
 		"symlink loop":          {bootJSON(loop), `boot.json: too many levels of symbolic links`},
 		"symlink out":           {bootJSON(link("../../../../../../../../../etc/passwd")), `boot.json: no such file.*garbage-collected`},
@@ -152,12 +152,12 @@ func TestHostileDocuments(t *testing.T) {
 		"specialisation a/b":    {change(`"org.nixos.specialisation.v1": {}`, `"org.nixos.specialisation.v1": {"../a/b": {}}`), `slash`},
 		"specialisation a LF b": {change(`"org.nixos.specialisation.v1": {}`, `"org.nixos.specialisation.v1": {"a\nb": {}}`), `control byte`},
 		"Xen is a FIFO":         {xenEFI(fifo), `xen-4.19.3.efi: not a regular file`},
-		"Xen is a folder":       {xenEFI(folder), `xen-4.19.3.efi: not a regular file`},
+		"Xen is a directory":    {xenEFI(directory), `xen-4.19.3.efi: not a regular file`},
 		"Xen is a device":       {func(v *victim) { xenEFI(v.zero)(v) }, `xen-4.19.3.efi: not a regular file`},
 		"Xen is a loop":         {xenEFI(loop), `xen-4.19.3.efi: too many levels`},
 		"Xen is a link out":     {xenEFI(link("/bin/sh")), `xen-4.19.3.efi: no such file`},
 		"Xen is empty":          {xenEFI(content("")), `xen-4.19.3.efi: file is empty`},
-		"Xen is no image":       {xenEFI(content("#!/bin/sh\n")), `xen-4.19.3.efi: `},
+		"Xen is not an image":   {xenEFI(content("#!/bin/sh\n")), `xen-4.19.3.efi: `},
 		"Xen is cut off":        {xenEFI(content(string(fixtures.XenImage(fixtures.XenOptions{}))[:600])), `xen-4.19.3.efi: `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestHostileEntries(t *testing.T) {
 		"linux ..":               {line("linux", "../../../etc/shadow"), ""},
 		"linux .. absolute":      {line("linux", "/EFI/../../../etc/shadow"), ""},
 		"linux .. backslashes":   {line("linux", `\..\..\etc\shadow`), ""},
-		"linux is a folder":      {line("linux", "/EFI/nixos"), ""},
+		"linux is a directory":   {line("linux", "/EFI/nixos"), ""},
 		"linux is the root":      {line("linux", "/"), ""},
 		"linux is missing":       {line("linux", "/EFI/nixos/gone.efi"), ""},
 		"linux has NUL's like":   {line("linux", "/EFI/\x01"), ""},
@@ -232,8 +232,8 @@ func TestHostileEntries(t *testing.T) {
 		"NUL":                    {file(content("title a\x00b\n")), `nixos-generation-2.conf: .*NUL`},
 		"no UTF-8":               {file(content("title \xff\n")), `nixos-generation-2.conf: .*UTF-8`},
 		"no init":                {line("options", "root=fstab"), `no init=`},
-		"init relative":          {line("options", "init=nix/store/x/init"), `init=nix/store/x/init is no clean absolute path`},
-		"init ..":                {line("options", "init=/nix/store/../../etc/init"), `is no clean absolute path`},
+		"init relative":          {line("options", "init=nix/store/x/init"), `init=nix/store/x/init is not a clean absolute path`},
+		"init ..":                {line("options", "init=/nix/store/../../etc/init"), `is not a clean absolute path`},
 		"init elsewhere":         {line("options", "init=/etc/init"), `/etc/boot.json: no such file`},
 		"title with a control":   {line("title", "a\x1b[31mb"), `control`},
 	} {

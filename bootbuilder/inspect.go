@@ -56,7 +56,7 @@ func (i *Inspection) OK() bool {
 
 // InspectOptions say what [Verify] holds the entries against.
 type InspectOptions struct {
-	// Root is the root folder of the NixOS system; "" leaves the store out.
+	// Root is the root directory of the NixOS system; "" leaves the store out.
 	Root string
 	// Certificate verifies signed images; nil leaves signatures out.
 	Certificate *x509.Certificate

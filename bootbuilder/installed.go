@@ -183,7 +183,7 @@ func (e *installed) follow(boot esp.FS) {
 		}
 		file, ok := fromConfig(name, e.image)
 		if !ok {
-			e.broken = fmt.Errorf("%s: %q is no file name", e.configPath(boot), name)
+			e.broken = fmt.Errorf("%s: %q is not a file name", e.configPath(boot), name)
 			return
 		}
 		e.refs = append(e.refs, file)
@@ -202,7 +202,7 @@ func (e *installed) configPath(boot esp.FS) string {
 }
 
 // fromConfig is the file on $BOOT that a name in a xen.cfg means: one that starts with a
-// backslash counts from the root, any other from the image's folder.
+// backslash counts from the root, any other from the image's directory.
 func fromConfig(name, image string) (string, bool) {
 	if !strings.HasPrefix(name, `\`) {
 		name = efiPath(path.Dir(image)) + `\` + name

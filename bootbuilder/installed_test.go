@@ -62,7 +62,7 @@ func TestListBroken(t *testing.T) {
 		"xen.cfg is empty":       {bootbuilder.LayoutShared, cut(cfg, 0), `xen\.cfg`},
 		"xen.cfg without kernel": {bootbuilder.LayoutShared, replace(cfg, "kernel=", "colonel="), `kernel`},
 		"xen.cfg is too large":   {bootbuilder.LayoutShared, replace(cfg, "[xen]\n", "[xen]\n"+strings.Repeat("#\n", 40_000)), `xen-generation-1\.cfg: file is too large`},
-		"kernel ..":              {bootbuilder.LayoutShared, replace(cfg, `kernel=\EFI\nixos`, `kernel=\EFI\..\..\nixos`), `\.\.\\\\nixos.*is no file name`},
+		"kernel ..":              {bootbuilder.LayoutShared, replace(cfg, `kernel=\EFI\nixos`, `kernel=\EFI\..\..\nixos`), `\.\.\\\\nixos.*is not a file name`},
 		"no kernel":              {bootbuilder.LayoutShared, remove("EFI/nixos/*bzImage.efi"), `bzImage\.efi: no such file`},
 		"kernel is empty":        {bootbuilder.LayoutShared, cut("EFI/nixos/*bzImage.efi", 0), `bzImage\.efi: file is empty`},
 		"no ramdisk":             {bootbuilder.LayoutShared, remove("EFI/nixos/*initrd.efi"), `initrd\.efi: no such file`},

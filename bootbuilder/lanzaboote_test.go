@@ -346,12 +346,12 @@ func TestLanzabooteForeign(t *testing.T) {
 	t.Parallel()
 	b, _, _ := newStubs(t, bootbuilder.LayoutUnified, fixtures.Lanzaboote{})
 	others := map[string]string{
-		"EFI/Linux/arch.efi":                                                      "arch",
-		"EFI/Linux/nixos-generation-9.efi":                                        "without a hash",
-		"EFI/Linux/nixos-rescue-" + strings.Repeat("a", 52) + ".efi":              "not a generation",
-		"EFI/Linux/xen-rescue.efi":                                                "by hand",
-		"EFI/Linux/xen-generation-1.efi":                                          "by hand",
-		"EFI/Linux/" + strings.Repeat("n", 10) + "/nixos-generation-1-folder.efi": "in a folder",
+		"EFI/Linux/arch.efi":                                                         "arch",
+		"EFI/Linux/nixos-generation-9.efi":                                           "without a hash",
+		"EFI/Linux/nixos-rescue-" + strings.Repeat("a", 52) + ".efi":                 "not a generation",
+		"EFI/Linux/xen-rescue.efi":                                                   "by hand",
+		"EFI/Linux/xen-generation-1.efi":                                             "by hand",
+		"EFI/Linux/" + strings.Repeat("n", 10) + "/nixos-generation-1-directory.efi": "in a directory",
 	}
 	for name, data := range others {
 		b.write(name, data)

@@ -10,7 +10,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// The folders on $BOOT that payload goes to. Only payloadDir is ours alone:
+// The directories on $BOOT that payload goes to. Only payloadDir is ours alone:
 // NixOS' installers sweep nixosDir, and unifiedDir belongs to all.
 const (
 	payloadDir = "EFI/xen"

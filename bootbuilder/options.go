@@ -26,14 +26,14 @@ func NewTarget(espFS, boot esp.FS) Target {
 // Options say what a [Plan] is made of. The zero value is what the command does
 // without flags, except that Root has to be given.
 type Options struct {
-	Root    string      // root folder of the NixOS system: "/" or "/mnt"
+	Root    string      // root directory of the NixOS system: "/" or "/mnt"
 	From    Source      // where generations are found
 	Only    []string    // only these generations: profile links or toplevels
 	Layout  Layout      // how a generation is laid out on $BOOT
 	Default DefaultMode // which entry loader.conf starts
 	Limit   int         // the newest N generations of each profile; 0 for all
 	Signer  Signer      // signs unified images; nil: they stay unsigned
-	// EFIVars is the folder of the EFI variables of the machine that Target belongs to
+	// EFIVars is the directory of the EFI variables of the machine that Target belongs to
 	// (efivarfs), or "" where that is not the running one.
 	EFIVars string
 	// RunInitrdSecrets allows running each generation's initrdSecrets program, which is
@@ -85,7 +85,7 @@ func DefaultModes() []DefaultMode { return []DefaultMode{DefaultXen, DefaultNixO
 // normal fills in what the zero value leaves open and refuses unknown words.
 func (o Options) normal() (Options, error) {
 	if o.Root == "" {
-		return o, fmt.Errorf("no root folder given")
+		return o, fmt.Errorf("no root directory given")
 	}
 	if o.Limit < 0 {
 		return o, fmt.Errorf("limit %d is negative", o.Limit)

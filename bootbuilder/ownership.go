@@ -20,7 +20,7 @@ var (
 )
 
 // ownPayload reports whether a file on $BOOT is of our making, by its name alone.
-// An image in EFI/Linux also has to carry .config: that folder belongs to all.
+// An image in EFI/Linux also has to carry .config: that directory belongs to all.
 func ownPayload(name string) bool {
 	dir, base := path.Split(name)
 	switch {

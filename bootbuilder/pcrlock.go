@@ -20,27 +20,27 @@ import (
 // "systemd-pcrlock lock-pe" writes it, for as long as the image is on any of the ESPs.
 //
 // A machine starts one image of many, and its TPM policy has to allow each: to systemd-pcrlock
-// they are variants of one component, files of one folder (systemd.pcrlock(5)). NixOS' own entries
+// they are variants of one component, files of one directory (systemd.pcrlock(5)). NixOS' own entries
 // are alternatives to ours in the same sense, and a component that the booted system has not
-// measured takes PCR 4 out of the policy. Therefore ours go into the folder of Lanzaboote's stubs
+// measured takes PCR 4 out of the policy. Therefore ours go into the directory of Lanzaboote's stubs
 // where there is one, else into the one that the manual page has for kernels.
 //
 // What else the firmware and systemd-boot measure is for others to lock: systemd-boot itself
 // (PCR 4), loader.conf (PCR 5), Secure Boot's keys (PCR 7). Nobody measures PCR 9 or 11 here:
 // neither the kernel's EFI stub nor systemd-stub runs below Xen.
 type PCRLock struct {
-	dir     esp.FS
-	unlock  func()
-	folder  string
-	folders []string // where components of ours may lie
+	dir         esp.FS
+	unlock      func()
+	directory   string
+	directories []string // where components of ours may lie
 	// images are the components of images that stand, in lower case.
 	images map[string]bool
 }
 
-// The folders of components whose variants ours can be.
+// The directories of components whose variants ours can be.
 const (
-	lanzabooteComponent = "635-lanzaboote" + pcrlock.FolderSuffix
-	kernelComponent     = "650-kernel" + pcrlock.FolderSuffix
+	lanzabooteComponent = "635-lanzaboote" + pcrlock.DirectorySuffix
+	kernelComponent     = "650-kernel" + pcrlock.DirectorySuffix
 )
 
 // maxVariants is how many values of one PCR systemd-pcrlock can make a policy of
@@ -52,15 +52,15 @@ const maxComponent = 4 << 10
 
 var ourComponent = regexp.MustCompile(`(?i)^xen-(?:` + generationStem + `)-[0-9a-f]{16}\.pcrlock$`)
 
-// OpenPCRLock keeps other runs off a pcrlock.d folder until [PCRLock.Close]. A folder NNN-NAME.pcrlock.d
+// OpenPCRLock keeps other runs off a pcrlock.d directory until [PCRLock.Close]. A directory NNN-NAME.pcrlock.d
 // is taken for the component's own.
 func OpenPCRLock(ctx context.Context, dir esp.FS) (*PCRLock, error) {
-	l := &PCRLock{dir: dir, folder: kernelComponent, images: make(map[string]bool)}
-	l.folders = []string{lanzabooteComponent, kernelComponent}
-	if strings.HasSuffix(path.Base(dir.Path(".")), pcrlock.FolderSuffix) {
-		l.folder, l.folders = ".", []string{"."}
+	l := &PCRLock{dir: dir, directory: kernelComponent, images: make(map[string]bool)}
+	l.directories = []string{lanzabooteComponent, kernelComponent}
+	if strings.HasSuffix(path.Base(dir.Path(".")), pcrlock.DirectorySuffix) {
+		l.directory, l.directories = ".", []string{"."}
 	} else if _, err := dir.Stat(lanzabooteComponent); err == nil {
-		l.folder = lanzabooteComponent
+		l.directory = lanzabooteComponent
 	}
 	waiting, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
@@ -71,7 +71,7 @@ func OpenPCRLock(ctx context.Context, dir esp.FS) (*PCRLock, error) {
 	return l, nil
 }
 
-// Close lets go of the folder.
+// Close lets go of the directory.
 func (l *PCRLock) Close() { l.unlock() }
 
 // Add writes the components of a plan's unified images once it is applied, but for those that
@@ -93,7 +93,7 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		component := path.Join(l.folder, componentName(image))
+		component := path.Join(l.directory, componentName(image))
 		if !l.stands(componentName(image)) || !p.wrote(image) && l.whole(component) {
 			continue
 		}
@@ -105,10 +105,10 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
 	}
 	if p.options.Layout != LayoutUnified && !p.removal {
 		p.Warnings = append(p.Warnings, Warning{Advice: true, Message: fmt.Sprintf(
-			"%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.folder))})
+			"%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.directory))})
 	}
 	if added {
-		failed = append(failed, l.dir.SyncDir(l.folder))
+		failed = append(failed, l.dir.SyncDir(l.directory))
 	}
 	return errors.Join(failed...)
 }
@@ -176,7 +176,7 @@ func (l *PCRLock) write(p *Plan, image, component string) error {
 	if err != nil {
 		return err
 	}
-	if err := esp.MkdirAll(l.dir, l.folder); err != nil {
+	if err := esp.MkdirAll(l.dir, l.directory); err != nil {
 		return err
 	}
 	return esp.WriteBytes(l.dir, component, text)
@@ -186,25 +186,25 @@ func (l *PCRLock) write(p *Plan, image, component string) error {
 // were looked at: what is gone from one may stand on another. Warnings are what
 // systemd-pcrlock will stumble over.
 func (l *PCRLock) Sweep() (warnings []string, err error) {
-	for _, folder := range l.folders {
-		variants, err := l.sweep(folder)
+	for _, directory := range l.directories {
+		variants, err := l.sweep(directory)
 		if err != nil {
 			return warnings, err
 		}
 		if variants > maxVariants {
 			warnings = append(warnings, fmt.Sprintf("%s holds %d variants, where systemd-pcrlock makes a policy of at most %d (--limit writes fewer)",
-				l.dir.Path(folder), variants, maxVariants))
+				l.dir.Path(directory), variants, maxVariants))
 		}
 	}
-	if l.folder != "." {
+	if l.directory != "." {
 		_ = l.dir.Remove(kernelComponent) // only goes where it is empty
 	}
 	return warnings, nil
 }
 
-// sweep removes what is stale of one folder, and counts the variants left.
-func (l *PCRLock) sweep(folder string) (variants int, err error) {
-	list, err := l.dir.ReadDir(folder)
+// sweep removes what is stale of one directory, and counts the variants left.
+func (l *PCRLock) sweep(directory string) (variants int, err error) {
+	list, err := l.dir.ReadDir(directory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -213,11 +213,11 @@ func (l *PCRLock) sweep(folder string) (variants int, err error) {
 	}
 	removed := false
 	for _, d := range list {
-		stale := ourComponent.MatchString(d.Name()) && !(folder == l.folder && l.stands(d.Name()))
+		stale := ourComponent.MatchString(d.Name()) && !(directory == l.directory && l.stands(d.Name()))
 		switch {
 		case d.IsDir():
 		case stale || esp.IsStaged(d.Name()):
-			if err := l.dir.Remove(path.Join(folder, d.Name())); err != nil {
+			if err := l.dir.Remove(path.Join(directory, d.Name())); err != nil {
 				return 0, err
 			}
 			removed = true
@@ -226,7 +226,7 @@ func (l *PCRLock) sweep(folder string) (variants int, err error) {
 		}
 	}
 	if removed {
-		err = l.dir.SyncDir(folder)
+		err = l.dir.SyncDir(directory)
 	}
 	return variants, err
 }

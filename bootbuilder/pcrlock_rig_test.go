@@ -16,7 +16,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
-// pcrRig is a machine with signed, unified images and a folder of components.
+// pcrRig is a machine with signed, unified images and a directory of components.
 type pcrRig struct {
 	*rig
 	dir      string
@@ -85,7 +85,7 @@ func (r *pcrRig) removeLocked() {
 	r.must(err)
 }
 
-// components are the files below the folder, by name.
+// components are the files below the directory, by name.
 func (r *pcrRig) components() map[string]string {
 	r.t.Helper()
 	return snapshot(r.t, r.dir)

@@ -113,7 +113,7 @@ func TestPCRLockLeavesOthers(t *testing.T) {
 		"350-action-efi-application.pcrlock",
 		kernels + "/6.12.58.pcrlock",
 		kernels + "/xen-rescue.pcrlock",
-		kernels + "/xen-generation-9-0123456789abcdef.pcrlock/x", // a folder
+		kernels + "/xen-generation-9-0123456789abcdef.pcrlock/x", // a directory
 	}
 	for _, name := range others {
 		writeTo(t, filepath.Join(r.dir, name), "{}")
@@ -177,8 +177,8 @@ func TestPCRLockFollowsImages(t *testing.T) {
 	}
 }
 
-// TestPCRLockFolder: the components are variants of the component that NixOS' entries belong to.
-func TestPCRLockFolder(t *testing.T) {
+// TestPCRLockDirectory: the components are variants of the component that NixOS' entries belong to.
+func TestPCRLockDirectory(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		dir, there, want string
@@ -325,7 +325,7 @@ func TestPCRLockWarns(t *testing.T) {
 	})
 }
 
-// TestPCRLockOneAtATime: two runs don't work on one folder.
+// TestPCRLockOneAtATime: two runs don't work on one directory.
 func TestPCRLockOneAtATime(t *testing.T) {
 	t.Parallel()
 	r := newPCRRig(t)

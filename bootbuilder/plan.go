@@ -27,7 +27,7 @@ type Plan struct {
 	kept    []*installed // entries of generations that can't be rebuilt now
 	stale   staleFiles
 	loader  loaderChange
-	// temporary are folders on the running system, for as long as the plan is open.
+	// temporary are directories on the running system, for as long as the plan is open.
 	temporary []string
 	firmware  secureboot.State
 	// removal is a plan that leaves nothing of ours.
@@ -89,7 +89,7 @@ func (p *Plan) fill(ctx context.Context) error {
 	return nil
 }
 
-// Close lets go of the root folder, and removes what was made for the run.
+// Close lets go of the root directory, and removes what was made for the run.
 func (p *Plan) Close() error {
 	var err error
 	if p.in.root != nil {

@@ -23,7 +23,7 @@ type trap struct {
 	says   string
 }
 
-// trapped is a root with a trap, and a folder outside of it that holds all that generation 1 has.
+// trapped is a root with a trap, and a directory outside of it that holds all that generation 1 has.
 type trapped struct {
 	*bench
 	top     *fixtures.Toplevel
@@ -80,7 +80,7 @@ func linkTraps(what string, reason bootbuilder.Reason, name func(*trapped) strin
 			g.must(os.Symlink("/proc", g.root.Path("/proc")))
 			g.link(name(g), "/proc/self/root"+outside(g))
 		}, "", ""},
-		{what + " by way of a folder that leads out", func(g *trapped) {
+		{what + " by way of a directory that leads out", func(g *trapped) {
 			g.must(os.Symlink(g.climb("/"), g.root.Path("/out")))
 			g.link(name(g), "/out"+outside(g))
 		}, reason, ""},
@@ -115,7 +115,7 @@ func fileTraps() []trap {
 	}
 	fifo := func(full string) error { return syscall.Mkfifo(full, 0o666) }
 	zero := func(full string) error { return syscall.Mknod(full, syscall.S_IFCHR|0o666, 1<<8|5) } // /dev/zero
-	folder := func(full string) error { return os.Mkdir(full, 0o755) }
+	directory := func(full string) error { return os.Mkdir(full, 0o755) }
 	const invalid, payload = bootbuilder.BootspecInvalid, bootbuilder.PayloadMissing
 	return []trap{
 		{"profile link to itself", func(g *trapped) { g.link(g.top.Link, path.Base(g.top.Link)) }, "", "system-1-link"},
@@ -131,7 +131,7 @@ func fileTraps() []trap {
 		{"boot.json in a circle", func(g *trapped) { g.link(g.top.Path+"/boot.json", "boot.json") }, invalid, "boot.json"},
 		{"boot.json a FIFO", bootJSON(fifo), invalid, "not a regular file"},
 		{"boot.json a device", bootJSON(zero), invalid, "not a regular file"},
-		{"boot.json a folder", bootJSON(folder), invalid, "not a regular file"},
+		{"boot.json a directory", bootJSON(directory), invalid, "not a regular file"},
 		{"boot.json empty", text(""), invalid, "boot.json"},
 		{"boot.json of brackets", text(strings.Repeat("[", 36<<20)), invalid, "boot.json"},
 		{"boot.json of objects", text(strings.Repeat(`{"a":`, 1<<17)), invalid, "boot.json"},
@@ -147,13 +147,13 @@ func fileTraps() []trap {
 		}, payload, "not in a store"},
 		{"kernel a FIFO", func(g *trapped) { g.replace(g.top.Kernel, fifo) }, payload, "not a regular file"},
 		{"kernel a device", func(g *trapped) { g.replace(g.top.Kernel, zero) }, payload, "not a regular file"},
-		{"kernel a folder", func(g *trapped) { g.replace(g.top.Kernel, folder) }, payload, "not a regular file"},
+		{"kernel a directory", func(g *trapped) { g.replace(g.top.Kernel, directory) }, payload, "not a regular file"},
 		{"kernel empty", func(g *trapped) {
 			g.replace(g.top.Kernel, func(full string) error { return os.WriteFile(full, nil, 0o644) })
 		}, payload, "empty"},
 		{"initrd a FIFO", func(g *trapped) { g.replace(g.top.Initrd, fifo) }, payload, "not a regular file"},
 		{"xen a FIFO", func(g *trapped) { g.replace(g.top.XenEFI, fifo) }, bootbuilder.XenMissing, "not a regular file"},
-		{"xen a folder", func(g *trapped) { g.replace(g.top.XenEFI, folder) }, bootbuilder.XenMissing, "not a regular file"},
+		{"xen a directory", func(g *trapped) { g.replace(g.top.XenEFI, directory) }, bootbuilder.XenMissing, "not a regular file"},
 	}
 }
 
@@ -194,7 +194,7 @@ func TestProfilesTraps(t *testing.T) {
 	}
 }
 
-// TestProfilesSpecialisationNames has names that would lead to other folders, or that FAT can't hold.
+// TestProfilesSpecialisationNames has names that would lead to other directories, or that FAT can't hold.
 func TestProfilesSpecialisationNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"../../x", "a/b", `a\b`, "..", "a:b", strings.Repeat("x", 250), "a\nb"} {

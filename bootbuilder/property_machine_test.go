@@ -187,7 +187,7 @@ func (p *property) foreign() map[string]string {
 			"EFI/xen/xen.efi":                     "my own Xen",
 			"EFI/xen/xen.cfg":                     "my own config",
 			"EFI/nixos/xen-4.20.efi":              "not a name of ours",
-			"EFI/nixos/keep/xen-generation-1.efi": "in a folder of mine",
+			"EFI/nixos/keep/xen-generation-1.efi": "in a directory of mine",
 			"EFI/Linux/arch.efi":                  "an image",
 			"EFI/Linux/xen-rescue.efi":            "another",
 			"EFI/Microsoft/Boot/bootmgfw.efi":     "Windows",

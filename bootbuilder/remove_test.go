@@ -134,7 +134,7 @@ func (c removal) wantLoaderConf(b *bench, layout bootbuilder.Layout) {
 	}
 }
 
-// TestRemoveAlone has a machine that has nothing but ours beside NixOS: the folders go, too.
+// TestRemoveAlone has a machine that has nothing but ours beside NixOS: the directories go, too.
 func TestRemoveAlone(t *testing.T) {
 	t.Parallel()
 	for _, layout := range allLayouts {
@@ -155,7 +155,7 @@ func TestRemoveAlone(t *testing.T) {
 				}
 			}
 			if len(after) != len(before) {
-				t.Errorf("%d files and folders are left, want %d", len(after), len(before))
+				t.Errorf("%d files and directories are left, want %d", len(after), len(before))
 			}
 		})
 	}

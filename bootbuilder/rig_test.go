@@ -15,7 +15,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
-// rig is a NixOS root with its partitions in folders.
+// rig is a NixOS root with its partitions in directories.
 type rig struct {
 	t       *testing.T
 	root    *fixtures.Root
@@ -48,7 +48,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// boot is the folder that $BOOT is mounted on.
+// boot is the directory that $BOOT is mounted on.
 func (r *rig) boot() string {
 	if r.nixos.Boot != "" {
 		return r.nixos.Boot
@@ -179,7 +179,7 @@ func (r *rig) exists(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// files are both partitions' files, without folders: "esp/loader/loader.conf".
+// files are both partitions' files, without directories: "esp/loader/loader.conf".
 func (r *rig) files() map[string]string {
 	r.t.Helper()
 	all := make(map[string]string)

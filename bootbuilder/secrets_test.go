@@ -133,11 +133,11 @@ func (b *bench) wantNothingIn(dir string) {
 func TestSecretsFail(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ script, says string }{
-		"exit":           {"echo no such secret >&2; exit 3", "no such secret"},
-		"much to say":    {"for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5 6 7 8 9; do echo 123456789012345678901234567890; done; done; echo the end; exit 1", "the end"},
-		"takes it away":  {`rm "$1"`, "no such file"},
-		"makes it empty": {`: > "$1"`, "empty"},
-		"makes a folder": {`rm "$1"; mkdir "$1"`, "no regular file"},
+		"exit":              {"echo no such secret >&2; exit 3", "no such secret"},
+		"much to say":       {"for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5 6 7 8 9; do echo 123456789012345678901234567890; done; done; echo the end; exit 1", "the end"},
+		"takes it away":     {`rm "$1"`, "no such file"},
+		"makes it empty":    {`: > "$1"`, "empty"},
+		"makes a directory": {`rm "$1"; mkdir "$1"`, "no regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

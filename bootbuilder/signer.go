@@ -63,7 +63,7 @@ func LoadSigner(keyFile, certFile string) (Signer, []string, error) {
 	return loaded(secureboot.LoadKeyPair(keyFile, certFile))
 }
 
-// LoadSignerBundle is [LoadSigner] for an sbctl key folder (keys/db/db.key, keys/db/db.pem).
+// LoadSignerBundle is [LoadSigner] for an sbctl key directory (keys/db/db.key, keys/db/db.pem).
 func LoadSignerBundle(dir string) (Signer, []string, error) {
 	return loaded(secureboot.LoadBundle(dir))
 }
@@ -136,7 +136,7 @@ func writeSigned(ctx context.Context, a *pe.Assembly, w esp.Writer, sign Signer)
 	return nil
 }
 
-// writeSignedFile has a program sign the image in a private folder, and takes over its result
+// writeSignedFile has a program sign the image in a private directory, and takes over its result
 // only if it is the same image with a signature that verifies.
 func writeSignedFile(ctx context.Context, a *pe.Assembly, w esp.Writer, sign FileSigner) error {
 	dir, err := os.MkdirTemp("", "xen-boot-builder-")

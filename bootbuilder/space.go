@@ -76,7 +76,7 @@ func (p *Plan) measure() (room, error) {
 		return room{}, err
 	}
 	r := room{free: space.Free}
-	growth := make(map[string]int64) // of each folder, in bytes
+	growth := make(map[string]int64) // of each directory, in bytes
 	for _, f := range p.writes {
 		size := space.Rounded(f.size)
 		r.needed += size
@@ -86,7 +86,7 @@ func (p *Plan) measure() (room, error) {
 	for dir, size := range growth {
 		r.needed += space.Rounded(size)
 		for ; dir != "." && p.lacks(dir); dir = path.Dir(dir) {
-			r.needed += space.Cluster // a new folder has one from the start
+			r.needed += space.Cluster // a new directory has one from the start
 		}
 	}
 	if p.loader.changes() && p.target.ESP == p.target.Boot {
@@ -109,11 +109,11 @@ func (p *Plan) measure() (room, error) {
 	return r, nil
 }
 
-// nameSize is what a name takes in a folder at most, in bytes: slots of 32 bytes, one of them
+// nameSize is what a name takes in a directory at most, in bytes: slots of 32 bytes, one of them
 // for each 13 characters (Microsoft, FAT32 File System Specification 1.03).
 func nameSize(name string) int64 { return 32 * int64(1+(len(name)+12)/13) }
 
-// lacks reports whether a folder has yet to be made.
+// lacks reports whether a directory has yet to be made.
 func (p *Plan) lacks(dir string) bool {
 	_, err := p.target.Boot.Stat(dir)
 	return errors.Is(err, fs.ErrNotExist)

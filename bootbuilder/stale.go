@@ -111,7 +111,7 @@ func (s *staleFiles) size(boot esp.FS, name string) {
 // neededByOthers notes what entries that are not ours name: a hand-written entry may
 // well start a kernel or an image of ours.
 func (p *Plan) neededByOthers(need func(string)) error {
-	list, err := listFolder(p.target.Boot, entriesDir)
+	list, err := listDirectory(p.target.Boot, entriesDir)
 	if err != nil {
 		return err
 	}

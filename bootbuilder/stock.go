@@ -93,8 +93,8 @@ func readStock(target Target) (*stock, error) {
 	return s, nil
 }
 
-// listFolder lists a folder; one that does not exist is empty.
-func listFolder(boot esp.FS, dir string) ([]fs.DirEntry, error) {
+// listDirectory lists a directory; one that does not exist is empty.
+func listDirectory(boot esp.FS, dir string) ([]fs.DirEntry, error) {
 	list, err := boot.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -102,9 +102,9 @@ func listFolder(boot esp.FS, dir string) ([]fs.DirEntry, error) {
 	return list, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
 }
 
-// list gives the regular files of a folder that may not exist, and keeps staged ones apart.
+// list gives the regular files of a directory that may not exist, and keeps staged ones apart.
 func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
-	entries, err := listFolder(boot, dir)
+	entries, err := listDirectory(boot, dir)
 	if err != nil {
 		return nil, err
 	}

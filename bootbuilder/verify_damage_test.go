@@ -46,7 +46,7 @@ func imageDamages() []damage {
 		{"bit flipped in the section table", allLayouts, toImage(func(d *damaged) { d.flip(d.image, 0x80+24+0xf0+3) }), second, ""},
 		{"image overwritten by text", allLayouts, toImage(func(d *damaged) { d.write(d.image, "FSCK0000.REC\n") }), second, ""},
 		{"image of zeros", allLayouts, toImage(func(d *damaged) { d.write(d.image, strings.Repeat("\x00", len(d.read(d.image)))) }), second, ""},
-		{"image a folder", withEntries, toImage(func(d *damaged) {
+		{"image a directory", withEntries, toImage(func(d *damaged) {
 			d.delete(d.image)
 			d.must(os.Mkdir(d.path(d.image), 0o755))
 		}), second, "not a regular file"},

@@ -56,7 +56,7 @@ func (i *inspector) examineDefault(value string) error {
 		return nil
 	}
 	for _, dir := range []string{entriesDir, unifiedDir} {
-		list, err := listFolder(i.target.Boot, dir)
+		list, err := listDirectory(i.target.Boot, dir)
 		if err != nil {
 			return err
 		}

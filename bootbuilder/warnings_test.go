@@ -78,7 +78,7 @@ func lineOf(t *testing.T, bytes int, layout bootbuilder.Layout) fixtures.System 
 	return probe
 }
 
-// efivars is the folder of a machine's EFI variables.
+// efivars is the directory of a machine's EFI variables.
 func efivars(t *testing.T, secureBoot string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -14,8 +14,8 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	for _, folder := range []string{"valid", "invalid"} {
-		for _, b := range samples(f, folder) {
+	for _, directory := range []string{"valid", "invalid"} {
+		for _, b := range samples(f, directory) {
 			f.Add(b)
 		}
 	}

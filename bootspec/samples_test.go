@@ -12,12 +12,12 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 )
 
-// samples returns the files of a folder of testdata, by name without the suffix.
-func samples(t testing.TB, folder string) map[string][]byte {
+// samples returns the files of a directory of testdata, by name without the suffix.
+func samples(t testing.TB, directory string) map[string][]byte {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.json"))
+	files, err := filepath.Glob(filepath.Join("testdata", directory, "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no samples in testdata/%s: %v", folder, err)
+		t.Fatalf("no samples in testdata/%s: %v", directory, err)
 	}
 	found := make(map[string][]byte)
 	for _, file := range files {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is a mounted boot file system, or a folder that stands for one. All access
+// Dir is a mounted boot file system, or a directory that stands for one. All access
 // is confined to it by [os.Root]: neither `..` nor a symbolic link leads out.
 type Dir struct {
 	dir  string
@@ -19,7 +19,7 @@ type Dir struct {
 	fat  bool // the file system does not tell letter cases apart by itself
 }
 
-// OpenDir opens the folder that a boot file system is mounted on.
+// OpenDir opens the directory that a boot file system is mounted on.
 func OpenDir(dir string) (*Dir, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -30,10 +30,10 @@ func OpenDir(dir string) (*Dir, error) {
 	return &Dir{dir: dir, root: root, fat: err == nil && st.Type == unix.MSDOS_SUPER_MAGIC}, nil
 }
 
-// Close lets go of the folder.
+// Close lets go of the directory.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// Path is the file's name below the folder as it was given to [OpenDir].
+// Path is the file's name below the directory as it was given to [OpenDir].
 func (d *Dir) Path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
 
 // Open opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
@@ -55,20 +55,20 @@ func (d *Dir) Open(name string) (File, error) {
 	return f, nil
 }
 
-// Stat describes a file or folder.
+// Stat describes a file or directory.
 func (d *Dir) Stat(name string) (fs.FileInfo, error) {
 	info, err := folded(d, name, d.root.Stat)
 	return info, d.wrap(err, name)
 }
 
-// ReadDir lists a folder, sorted by name.
+// ReadDir lists a directory, sorted by name.
 func (d *Dir) ReadDir(name string) ([]fs.DirEntry, error) {
 	list, err := folded(d, name, func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(d.root.FS(), name) })
 	return list, d.wrap(err, name)
 }
 
 // Create makes a new file. The mode is what a FAT mount would show at best; it
-// matters only where the folder is no FAT.
+// matters only where the directory is no FAT.
 func (d *Dir) Create(name string) (Writer, error) {
 	f, err := d.root.OpenFile(d.find(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -82,20 +82,20 @@ func (d *Dir) Rename(from, to string) error {
 	return d.wrap(d.root.Rename(d.find(from), d.find(to)), to)
 }
 
-// Remove deletes a file or an empty folder.
+// Remove deletes a file or an empty directory.
 func (d *Dir) Remove(name string) error { return d.wrap(d.root.Remove(d.find(name)), name) }
 
-// Mkdir makes one folder.
+// Mkdir makes one directory.
 func (d *Dir) Mkdir(name string) error { return d.wrap(d.root.Mkdir(d.find(name), 0o755), name) }
 
-// SyncDir brings a folder's changes to the disk.
+// SyncDir brings a directory's changes to the disk.
 func (d *Dir) SyncDir(name string) error {
 	f, err := folded(d, name, d.root.Open)
 	if err != nil {
 		return d.wrap(err, name)
 	}
 	defer f.Close()
-	// File systems that can't sync a folder say EINVAL; vfat can.
+	// File systems that can't sync a directory say EINVAL; vfat can.
 	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return d.wrap(err, name)
 	}

@@ -19,33 +19,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newDir is a folder with these files, opened.
+// newDir is a directory with these files, opened.
 func newDir(t *testing.T, files map[string]string) (*Dir, string) {
 	t.Helper()
-	folder := t.TempDir()
+	directory := t.TempDir()
 	for name, text := range files {
-		name = filepath.Join(folder, name)
+		name = filepath.Join(directory, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d, err := OpenDir(folder)
+	d, err := OpenDir(directory)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return d, folder
+	return d, directory
 }
 
-// tree lists all below a folder, links as "-> target".
-func tree(t *testing.T, folder string) map[string]string {
+// tree lists all below a directory, links as "-> target".
+func tree(t *testing.T, directory string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
-	err := filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(directory, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, _ := filepath.Rel(folder, name)
+		rel, _ := filepath.Rel(directory, name)
 		switch {
 		case e.Type().IsRegular():
 			b, err := os.ReadFile(name)
@@ -73,7 +73,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestDirFolds: a folder that tells letter cases apart behaves like FAT.
+// TestDirFolds: a directory that tells letter cases apart behaves like FAT.
 func TestDirFolds(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"efi/Nixos/Kernel.EFI": "kernel", "Loader/loader.conf": "timeout 5\n"}
@@ -111,13 +111,13 @@ func TestDirFolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, folder := newDir(t, files)
+			d, directory := newDir(t, files)
 			want := do.want
 			if want == nil {
-				want = tree(t, folder)
+				want = tree(t, directory)
 			}
 			must(t, do.op(d))
-			if diff := cmp.Diff(want, tree(t, folder)); diff != "" {
+			if diff := cmp.Diff(want, tree(t, directory)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -150,12 +150,12 @@ func TestDirStaysInside(t *testing.T) {
 	outside := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o644))
 	must(t, os.Mkdir(filepath.Join(outside, "sub"), 0o755))
-	d, folder := newDir(t, map[string]string{"inside": "x"})
+	d, directory := newDir(t, map[string]string{"inside": "x"})
 	up := strings.Repeat("../", 30) + strings.TrimPrefix(outside, "/")
 	for name, target := range map[string]string{
 		"absolute": outside, "up": up, "file": filepath.Join(outside, "secret"), "file-up": up + "/secret", "dangling": filepath.Join(outside, "new"),
 	} {
-		must(t, os.Symlink(target, filepath.Join(folder, name)))
+		must(t, os.Symlink(target, filepath.Join(directory, name)))
 	}
 	before := tree(t, outside)
 	for _, name := range []string{
@@ -189,7 +189,7 @@ func TestDirStaysInside(t *testing.T) {
 	// The link itself is inside, and may be replaced or removed.
 	must(t, d.Remove("dangling"))
 	must(t, WriteBytes(d, "file", []byte("mine")))
-	if got := tree(t, folder)["file"]; got != "mine" {
+	if got := tree(t, directory)["file"]; got != "mine" {
 		t.Errorf("file holds %q", got)
 	}
 	if diff := cmp.Diff(before, tree(t, outside)); diff != "" {
@@ -207,28 +207,28 @@ func renameAway(d *Dir, name string) error {
 
 func TestDirFollowsLinksInside(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, map[string]string{"EFI/a": "a"})
-	must(t, os.Symlink("EFI/a", filepath.Join(folder, "link")))
+	d, directory := newDir(t, map[string]string{"EFI/a": "a"})
+	must(t, os.Symlink("EFI/a", filepath.Join(directory, "link")))
 	if got, err := ReadFile(d, "link", 10); err != nil || string(got) != "a" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
-// TestDirOpensFilesOnly: what is no file is refused, and not waited for.
+// TestDirOpensFilesOnly: what is not a file is refused, and not waited for.
 func TestDirOpensFilesOnly(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, map[string]string{"folder/file": ""})
-	must(t, syscall.Mkfifo(filepath.Join(folder, "fifo"), 0o644))
-	names := []string{"folder", "fifo", "."}
+	d, directory := newDir(t, map[string]string{"directory/file": ""})
+	must(t, syscall.Mkfifo(filepath.Join(directory, "fifo"), 0o644))
+	names := []string{"directory", "fifo", "."}
 	// A socket's path is short; t.TempDir's may be too long for one.
-	if l, err := net.Listen("unix", filepath.Join(folder, "socket")); err == nil {
+	if l, err := net.Listen("unix", filepath.Join(directory, "socket")); err == nil {
 		defer l.Close()
 		if f, err := d.Open("socket"); err == nil {
 			f.Close()
 			t.Error("opened a socket")
 		}
 	}
-	if err := syscall.Mknod(filepath.Join(folder, "zero"), syscall.S_IFCHR|0o644, 1<<8|5); err == nil {
+	if err := syscall.Mknod(filepath.Join(directory, "zero"), syscall.S_IFCHR|0o644, 1<<8|5); err == nil {
 		names = append(names, "zero")
 	}
 	done := make(chan struct{})
@@ -253,35 +253,35 @@ func TestDirOpensFilesOnly(t *testing.T) {
 // TestDirErrors: each names the whole path, once, and keeps its cause.
 func TestDirErrors(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, map[string]string{"file": "x", "folder/file": "x"})
+	d, directory := newDir(t, map[string]string{"file": "x", "directory/file": "x"})
 	for name, c := range map[string]struct {
 		err   error
 		path  string
 		cause error
 	}{
-		"open":              {second(d.Open("a/b")), "a/b", fs.ErrNotExist},
-		"stat":              {second(d.Stat("a/b")), "a/b", fs.ErrNotExist},
-		"list":              {second(d.ReadDir("a")), "a", fs.ErrNotExist},
-		"list a file":       {second(d.ReadDir("file")), "file", syscall.ENOTDIR},
-		"below a file":      {second(d.Open("file/x")), "file/x", syscall.ENOTDIR},
-		"create":            {second(d.Create("a/b")), "a/b", fs.ErrNotExist},
-		"create again":      {second(d.Create("file")), "file", fs.ErrExist},
-		"rename":            {d.Rename("a", "b"), "b", fs.ErrNotExist},
-		"remove":            {d.Remove("a"), "a", fs.ErrNotExist},
-		"remove a folder":   {d.Remove("folder"), "folder", syscall.ENOTEMPTY},
-		"mkdir":             {d.Mkdir("file"), "file", fs.ErrExist},
-		"sync":              {d.SyncDir("a"), "a", fs.ErrNotExist},
-		"too large":         {second(ReadFile(d, "folder/file", 0)), "folder/file", ErrTooLarge},
-		"mkdir over a file": {MkdirAll(d, "file/a"), "file/a", syscall.ENOTDIR},
+		"open":               {second(d.Open("a/b")), "a/b", fs.ErrNotExist},
+		"stat":               {second(d.Stat("a/b")), "a/b", fs.ErrNotExist},
+		"list":               {second(d.ReadDir("a")), "a", fs.ErrNotExist},
+		"list a file":        {second(d.ReadDir("file")), "file", syscall.ENOTDIR},
+		"below a file":       {second(d.Open("file/x")), "file/x", syscall.ENOTDIR},
+		"create":             {second(d.Create("a/b")), "a/b", fs.ErrNotExist},
+		"create again":       {second(d.Create("file")), "file", fs.ErrExist},
+		"rename":             {d.Rename("a", "b"), "b", fs.ErrNotExist},
+		"remove":             {d.Remove("a"), "a", fs.ErrNotExist},
+		"remove a directory": {d.Remove("directory"), "directory", syscall.ENOTEMPTY},
+		"mkdir":              {d.Mkdir("file"), "file", fs.ErrExist},
+		"sync":               {d.SyncDir("a"), "a", fs.ErrNotExist},
+		"too large":          {second(ReadFile(d, "directory/file", 0)), "directory/file", ErrTooLarge},
+		"mkdir over a file":  {MkdirAll(d, "file/a"), "file/a", syscall.ENOTDIR},
 	} {
 		var pe *fs.PathError
 		switch {
 		case !errors.Is(c.err, c.cause):
 			t.Errorf("%s: %v, want %v", name, c.err, c.cause)
-		case !errors.As(c.err, &pe) || pe.Path != filepath.Join(folder, c.path):
+		case !errors.As(c.err, &pe) || pe.Path != filepath.Join(directory, c.path):
 			t.Errorf("%s: %v does not name %s", name, c.err, c.path)
-		case strings.Count(c.err.Error(), folder) != 1:
-			t.Errorf("%s: %v names the folder more than once", name, c.err)
+		case strings.Count(c.err.Error(), directory) != 1:
+			t.Errorf("%s: %v names the directory more than once", name, c.err)
 		}
 	}
 }
@@ -290,9 +290,9 @@ func second[T any](_ T, err error) error { return err }
 
 func TestOpenDirFails(t *testing.T) {
 	t.Parallel()
-	_, folder := newDir(t, map[string]string{"file": ""})
+	_, directory := newDir(t, map[string]string{"file": ""})
 	for _, name := range []string{"missing", "file"} {
-		if _, err := OpenDir(filepath.Join(folder, name)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := OpenDir(filepath.Join(directory, name)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("open %s: %v", name, err)
 		}
 	}
@@ -315,8 +315,8 @@ func TestDirReadDirIsSorted(t *testing.T) {
 
 func TestDirLock(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, nil)
-	other, err := OpenDir(folder)
+	d, directory := newDir(t, nil)
+	other, err := OpenDir(directory)
 	must(t, err)
 	defer other.Close()
 	unlock, err := d.Lock(t.Context())
@@ -340,19 +340,19 @@ func TestDirLock(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	unlock()
 	must(t, <-got)
-	if left := tree(t, folder); len(left) > 0 {
+	if left := tree(t, directory); len(left) > 0 {
 		t.Errorf("the lock left %v", left)
 	}
 }
 
-// lockedDir names the folder that a copy of this test locks until it is killed.
+// lockedDir names the directory that a copy of this test locks until it is killed.
 const lockedDir = "XBB_TEST_LOCK_DIR"
 
 // TestDirLockBetweenProcesses: a lock dies with its process, even if that is killed.
 func TestDirLockBetweenProcesses(t *testing.T) {
 	t.Parallel()
-	if folder := os.Getenv(lockedDir); folder != "" {
-		d, err := OpenDir(folder)
+	if directory := os.Getenv(lockedDir); directory != "" {
+		d, err := OpenDir(directory)
 		must(t, err)
 		_, err = d.Lock(t.Context())
 		must(t, err)
@@ -360,9 +360,9 @@ func TestDirLockBetweenProcesses(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent ends
 		return
 	}
-	d, folder := newDir(t, nil)
+	d, directory := newDir(t, nil)
 	child := exec.Command(os.Args[0], "-test.run=^TestDirLockBetweenProcesses$")
-	child.Env = append(os.Environ(), lockedDir+"="+folder)
+	child.Env = append(os.Environ(), lockedDir+"="+directory)
 	in, err := child.StdinPipe()
 	must(t, err)
 	defer in.Close()

@@ -71,7 +71,7 @@ func ExampleMatchPattern() {
 	// false
 }
 
-// A file is written whole or not at all, and is on the disk once its folder is synced.
+// A file is written whole or not at all, and is on the disk once its directory is synced.
 func ExampleWriteBytes() {
 	dir, err := os.MkdirTemp("", "esp-example-")
 	if err != nil {

@@ -43,7 +43,7 @@ func TestBootPath(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", got, ok, tt.want)
 			}
 			if ok && !fs.ValidPath(got) {
-				t.Errorf("%q is no valid path", got)
+				t.Errorf("%q is not a valid path", got)
 			}
 		})
 	}

@@ -16,24 +16,24 @@ type FS interface {
 	// Path says where name is, for messages: "/boot/loader/loader.conf".
 	Path(name string) string
 
-	// Open opens a regular file for reading. What is no regular file is
+	// Open opens a regular file for reading. What is not a regular file is
 	// refused with [ErrNotRegular], without blocking on it.
 	Open(name string) (File, error)
-	// Stat describes a file or folder.
+	// Stat describes a file or directory.
 	Stat(name string) (fs.FileInfo, error)
-	// ReadDir lists a folder, sorted by name.
+	// ReadDir lists a directory, sorted by name.
 	ReadDir(name string) ([]fs.DirEntry, error)
 
 	// Create makes a new, empty file; one that exists is an error.
 	Create(name string) (Writer, error)
 	// Rename gives a file another name, replacing what stood there.
 	Rename(from, to string) error
-	// Remove deletes a file or an empty folder.
+	// Remove deletes a file or an empty directory.
 	Remove(name string) error
-	// Mkdir makes one folder.
+	// Mkdir makes one directory.
 	Mkdir(name string) error
 
-	// SyncDir brings a folder's changes to the disk.
+	// SyncDir brings a directory's changes to the disk.
 	SyncDir(name string) error
 	// Sync brings everything to the disk, as syncfs(2) does.
 	Sync() error
@@ -62,7 +62,7 @@ type Writer interface {
 	Sync() error
 }
 
-// ErrNotRegular is returned for a folder, a FIFO, a device or a socket where a file is wanted.
+// ErrNotRegular is returned for a directory, a FIFO, a device or a socket where a file is wanted.
 var ErrNotRegular = errors.New("not a regular file")
 
 // ErrTooLarge is returned by [ReadFile] for a file over its limit.

@@ -19,7 +19,7 @@ func MatchPattern(pattern, id string) bool {
 }
 
 // IsGlob reports whether a value can match more than one id. What [EscapePattern] returns
-// for an id within the Basic Multilingual Plane is no glob.
+// for an id within the Basic Multilingual Plane is not a glob.
 func IsGlob(pattern string) bool {
 	for i := 0; i < len(pattern); i++ {
 		switch pattern[i] {

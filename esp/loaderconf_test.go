@@ -140,7 +140,7 @@ func TestLoaderConfGet(t *testing.T) {
 		}
 	}
 	if IsSpecial("auto-windows") || IsSpecial("") {
-		t.Error("an id is no special value")
+		t.Error("an id is not a special value")
 	}
 }
 

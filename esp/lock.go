@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock takes flock(2) on the folder itself: no file is needed that a killed run could
+// Lock takes flock(2) on the directory itself: no file is needed that a killed run could
 // leave behind.
 func (d *Dir) Lock(ctx context.Context) (func(), error) {
 	f, err := d.root.Open(".")

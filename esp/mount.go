@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MountState is what a folder is that is said to be a mount point.
+// MountState is what a directory is that is said to be a mount point.
 type MountState int
 
-// A folder's possible states.
+// A directory's possible states.
 const (
 	Mounted   MountState = iota // a mount point
 	Populated                   // no mount point, but it holds something

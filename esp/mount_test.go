@@ -24,14 +24,14 @@ func TestCheckMount(t *testing.T) {
 		}
 	}
 	if _, err := CheckMount(filepath.Join(empty, "missing")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing folder: %v", err)
+		t.Errorf("a missing directory: %v", err)
 	}
 	if _, err := CheckMount(filepath.Join(full, ".hidden")); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a file: %v", err)
 	}
 }
 
-// mountedDir names the folder that a tmpfs is mounted on, for a copy of the test in a
+// mountedDir names the directory that a tmpfs is mounted on, for a copy of the test in a
 // mount namespace of its own.
 const mountedDir = "XBB_TEST_MOUNT_DIR"
 
@@ -72,7 +72,7 @@ func TestCheckMountOfMount(t *testing.T) {
 	sub := filepath.Join(dir, "sub")
 	must(t, os.Mkdir(sub, 0o755))
 	if got, err := CheckMount(sub); err != nil || got != Unmounted {
-		t.Errorf("a folder on it is %v (%v)", got, err)
+		t.Errorf("a directory on it is %v (%v)", got, err)
 	}
 	link := filepath.Join(dir, "link")
 	must(t, os.Symlink(dir, link))

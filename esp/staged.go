@@ -58,7 +58,7 @@ func Stage(fsys FS, dir string, n int, fill func(Writer) error) (name string, er
 }
 
 // WriteFile makes or replaces one file so that, at any time, name is either as it was or
-// whole. The folder is not synced: call [FS.SyncDir].
+// whole. The directory is not synced: call [FS.SyncDir].
 func WriteFile(fsys FS, name string, fill func(Writer) error) error {
 	staged, err := Stage(fsys, path.Dir(name), 0, fill)
 	if err != nil {
@@ -79,7 +79,7 @@ func WriteBytes(fsys FS, name string, b []byte) error {
 	})
 }
 
-// MkdirAll makes a folder and those above it, and syncs each parent that it changed.
+// MkdirAll makes a directory and those above it, and syncs each parent that it changed.
 func MkdirAll(fsys FS, name string) error {
 	if name == "." {
 		return nil

@@ -65,7 +65,7 @@ func TestWriteFileFails(t *testing.T) {
 	for _, op := range []string{"fill", "sync", "close", "rename"} {
 		t.Run(op, func(t *testing.T) {
 			t.Parallel()
-			d, folder := newDir(t, map[string]string{"loader/loader.conf": "old"})
+			d, directory := newDir(t, map[string]string{"loader/loader.conf": "old"})
 			f := &faulty{FS: d, fail: map[string]error{op: errTest}}
 			err := WriteFile(f, "loader/loader.conf", func(w Writer) error {
 				_, err := w.Write([]byte("new"))
@@ -75,7 +75,7 @@ func TestWriteFileFails(t *testing.T) {
 				t.Errorf("error %v, want %v", err, errTest)
 			}
 			want := map[string]string{"loader": "/", "loader/loader.conf": "old"}
-			if diff := cmp.Diff(want, tree(t, folder)); diff != "" {
+			if diff := cmp.Diff(want, tree(t, directory)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -84,12 +84,12 @@ func TestWriteFileFails(t *testing.T) {
 
 func TestWriteBytes(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, map[string]string{"loader/loader.conf": "old", "loader/.xen-boot-builder-0.tmp": "of a dead run"})
+	d, directory := newDir(t, map[string]string{"loader/loader.conf": "old", "loader/.xen-boot-builder-0.tmp": "of a dead run"})
 	f := &faulty{FS: d}
 	must(t, WriteBytes(f, "loader/loader.conf", []byte("new")))
 	must(t, WriteBytes(f, "top", nil))
 	want := map[string]string{"loader": "/", "loader/loader.conf": "new", "top": ""}
-	if diff := cmp.Diff(want, tree(t, folder)); diff != "" {
+	if diff := cmp.Diff(want, tree(t, directory)); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"file", "file"}, f.synced); diff != "" {
@@ -97,16 +97,16 @@ func TestWriteBytes(t *testing.T) {
 	}
 }
 
-// TestWriteOverFolder: a folder is not replaced, and its content stays.
-func TestWriteOverFolder(t *testing.T) {
+// TestWriteOverDirectory: a directory is not replaced, and its content stays.
+func TestWriteOverDirectory(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"loader.conf/x", "loader.conf/y/z"} {
-		d, folder := newDir(t, map[string]string{content: "x"})
-		before := tree(t, folder)
+		d, directory := newDir(t, map[string]string{content: "x"})
+		before := tree(t, directory)
 		if err := WriteBytes(d, "loader.conf", []byte("new")); err == nil {
 			t.Error("no error")
 		}
-		if diff := cmp.Diff(before, tree(t, folder)); diff != "" {
+		if diff := cmp.Diff(before, tree(t, directory)); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -114,7 +114,7 @@ func TestWriteOverFolder(t *testing.T) {
 
 func TestStage(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, map[string]string{"EFI/xen/x": ""})
+	d, directory := newDir(t, map[string]string{"EFI/xen/x": ""})
 	name, err := Stage(d, "EFI/xen", 12, func(w Writer) error {
 		if _, err := w.Write([]byte("abc")); err != nil {
 			return err
@@ -132,7 +132,7 @@ func TestStage(t *testing.T) {
 	if !IsStaged(name) || filepath.Dir(name) != "EFI/xen" || strings.HasSuffix(name, ".efi") || strings.HasSuffix(name, ".conf") {
 		t.Errorf("staged as %s", name)
 	}
-	if got := tree(t, folder)[name]; got != "aBc" {
+	if got := tree(t, directory)[name]; got != "aBc" {
 		t.Errorf("it holds %q", got)
 	}
 	again, err := Stage(d, "EFI/xen", 13, func(Writer) error { return nil })
@@ -140,7 +140,7 @@ func TestStage(t *testing.T) {
 		t.Errorf("another one is %s: %v", again, err)
 	}
 	if _, err := Stage(d, "missing", 0, func(Writer) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("in a missing folder: %v", err)
+		t.Errorf("in a missing directory: %v", err)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestIsStaged(t *testing.T) {
 
 func TestMkdirAll(t *testing.T) {
 	t.Parallel()
-	d, folder := newDir(t, map[string]string{"EFI/file": "x"})
+	d, directory := newDir(t, map[string]string{"EFI/file": "x"})
 	f := &faulty{FS: d}
 	must(t, MkdirAll(f, "EFI/a/b"))
 	must(t, MkdirAll(f, "EFI/a/b")) // nothing to do
@@ -185,15 +185,15 @@ func TestMkdirAll(t *testing.T) {
 		t.Errorf("over a file: %v", err)
 	}
 	want := map[string]string{"EFI": "/", "EFI/file": "x", "EFI/a": "/", "EFI/a/b": "/"}
-	if diff := cmp.Diff(want, tree(t, folder)); diff != "" {
+	if diff := cmp.Diff(want, tree(t, directory)); diff != "" {
 		t.Error(diff)
 	}
 	f.fail = map[string]error{"syncdir": errTest}
 	if err := MkdirAll(f, "new"); !errors.Is(err, errTest) {
-		t.Errorf("a folder that can't be synced: %v", err)
+		t.Errorf("a directory that can't be synced: %v", err)
 	}
 	if err := MkdirAll(d, "new/../../"+filepath.Base(os.TempDir())); err == nil {
-		t.Error("made a folder outside")
+		t.Error("made a directory outside")
 	}
 }
 

@@ -14,7 +14,7 @@ let
 
   cfg = config.boot.loader.xen-boot-builder;
   systemdBoot = config.boot.loader.systemd-boot;
-  # Lanzaboote is no part of nixpkgs, so its options may not be there.
+  # Lanzaboote is not a part of nixpkgs, so its options may not be there.
   lanzaboote = config.boot.lanzaboote or { enable = false; };
 
   xbootldr = if systemdBoot.enable then systemdBoot.xbootldrMountPoint or null else null;
@@ -123,7 +123,7 @@ in
       defaultText = lib.literalMD "Lanzaboote's `pkiBundle`, where Lanzaboote is on";
       example = "/var/lib/sbctl";
       description = ''
-        Key folder of sbctl. With it each generation becomes one signed image. The key has to
+        Key directory of sbctl. With it each generation becomes one signed image. The key has to
         exist when NixOS is installed: without it the installation of the boot loader fails.
       '';
     };

@@ -79,7 +79,7 @@ func newFlags(c *commandLine) *pflag.FlagSet {
 	f.StringArrayVar(&c.esps, "esp", nil, "mount `DIR` of the EFI System Partition; repeatable (default: $efiMountPoint)")
 	f.StringVar(&c.boot, "boot", "", "mount `DIR` of XBOOTLDR, where it is not the ESP")
 	f.StringVar(&c.espImage, "esp-image", "", "work on a raw FAT or GPT disk image instead: `FILE`")
-	f.BoolVar(&c.allowUnmounted, "allow-unmounted", false, "accept an --esp or --boot that is an empty folder and no mount point")
+	f.BoolVar(&c.allowUnmounted, "allow-unmounted", false, "accept an --esp or --boot that is an empty directory and no mount point")
 	f.StringVar(&c.root, "root", "/", "`DIR` below which the store and the profiles lie")
 	f.StringVar(&c.from, "from", "auto", "where generations are found: `WORD` is "+words(bootbuilder.Sources()))
 	f.StringArrayVar(&c.only, "generation", nil, "only this generation: `PATH` of a profile link or toplevel; repeatable")
@@ -88,7 +88,7 @@ func newFlags(c *commandLine) *pflag.FlagSet {
 	f.IntVar(&c.limit, "limit", 0, "Xen entries for the newest `N` generations of each profile; 0 is all")
 	f.StringVar(&c.signKey, "sign-key", "", "sign unified images with this RSA key: PEM `FILE`")
 	f.StringVar(&c.signCert, "sign-cert", "", "the key's certificate: PEM `FILE`")
-	f.StringVar(&c.pkiBundle, "pki-bundle", "", "sbctl key folder `DIR` that holds both")
+	f.StringVar(&c.pkiBundle, "pki-bundle", "", "sbctl key directory `DIR` that holds both")
 	f.StringVar(&c.signCommand, "sign-command", "", "sign with `PROGRAM` instead of a key: it gets the unsigned image's path and the output path")
 	f.BoolVar(&c.runSecrets, "run-initrd-secrets", false, "where an initrd is made anew, run its generation's own program that appends the secrets")
 	f.StringVar(&c.pcrlockDir, "pcrlock-dir", "", "keep a systemd-pcrlock component for each unified image below `DIR`")
@@ -135,7 +135,7 @@ func parseCommandLine(args []string, getenv func(string) string) (*commandLine, 
 	return c, nil
 }
 
-// takeWords reads what is no flag: a command, and a verbosity.
+// takeWords reads what is not a flag: a command, and a verbosity.
 func (c *commandLine) takeWords(args []string) error {
 	c.command = findCommand("install")
 	if len(args) > 0 {

@@ -41,22 +41,22 @@ func completionCases() []completionCase {
 		{[]string{"--verbosity", "d"}, []string{"debug", "default"}},
 		{[]string{"list", "--color", ""}, flagWords("color")},
 		{[]string{"--limit", ""}, nil},
-		{[]string{"--esp", ""}, []string{"folder"}},
-		{[]string{"--sign-key", ""}, []string{"file", "folder"}},
-		// The value of a flag is no command, and a command may stand behind flags.
+		{[]string{"--esp", ""}, []string{"directory"}},
+		{[]string{"--sign-key", ""}, []string{"file", "directory"}},
+		// The value of a flag is not a command, and a command may stand behind flags.
 		{[]string{"--esp", "list", "--dry"}, []string{"--dry-run"}},
-		{[]string{"--esp", "folder", "list", "--dry"}, nil},
-		{[]string{"--esp", "folder", "ver"}, []string{"verify", "version"}},
+		{[]string{"--esp", "directory", "list", "--dry"}, nil},
+		{[]string{"--esp", "directory", "ver"}, []string{"verify", "version"}},
 		{[]string{"--no-such-fl"}, nil},
 	}
 }
 
-// testCompletion runs all cases, each in a folder that holds a file and a folder. Shells
-// write folders with a slash or without.
+// testCompletion runs all cases, each in a directory that holds a file and a directory. Shells
+// write directories with a slash or without.
 func testCompletion(t *testing.T, cases []completionCase, complete func(dir string, line []string) ([]string, error)) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "directory"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o644); err != nil {
@@ -144,7 +144,7 @@ func TestCompletionZsh(t *testing.T) {
 		t.Fatalf("zsh -n: %v\n%s", err, out)
 	}
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "directory"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "folly"), nil, 0o644); err != nil {
@@ -183,11 +183,11 @@ done
 		{"--layout=un", "--layout=unified"},
 		{"--from lan", "--from lanzaboote"},
 		{"list --color nev", "list --color never"},
-		{"--esp fol", "--esp folder"}, // not folly, a file,
+		{"--esp fol", "--esp directory"}, // not folly, a file,
 		{"--esp list --dry", "--esp list --dry-run"},
-		{"--esp folder list --dry", "--esp folder list --dry"},
-		{"--esp folder veri", "--esp folder verify"},
-		{"--esp folder --es", "--esp folder --esp"},
+		{"--esp directory list --dry", "--esp directory list --dry"},
+		{"--esp directory veri", "--esp directory verify"},
+		{"--esp directory --es", "--esp directory --esp"},
 		{"verify --ro", "verify --root"},
 		{"remove --ro", "remove --ro"},
 	}

@@ -73,7 +73,7 @@ func zshFlag(f completionFlag) string {
 	case completionFile:
 		action = ":file:_files"
 	case completionDir:
-		action = ":folder:_files -/"
+		action = ":directory:_files -/"
 	case completionWords:
 		action = ":word:(" + strings.Join(f.words, " ") + ")"
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
-// machine is a NixOS machine laid out in folders.
+// machine is a NixOS machine laid out in directories.
 type machine struct {
 	root string // what --root takes
 	esp  string
@@ -118,7 +118,7 @@ func mustSnapshot(t *testing.T, dir string) map[string]string {
 	return s
 }
 
-// copyTree copies a folder anew to where nothing is.
+// copyTree copies a directory anew to where nothing is.
 func copyTree(from, to string) error {
 	return os.CopyFS(to, os.DirFS(from))
 }

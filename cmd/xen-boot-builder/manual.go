@@ -94,7 +94,7 @@ func manualExamples(r *roff) {
 		program+" --from profiles --root /mnt --esp /mnt/boot")
 	r.example("To see what an install would change, with nothing written:",
 		program+" install --dry-run --esp /boot info")
-	r.example("To rehearse on a copy of the ESP, in a plain folder:",
+	r.example("To rehearse on a copy of the ESP, in a plain directory:",
 		"cp -r /boot rehearsal", program+" --esp rehearsal info", program+" verify --esp rehearsal")
 }
 

@@ -10,21 +10,21 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// pcrLock is the folder of --pcrlock-dir; nil where nothing is to be locked.
+// pcrLock is the directory of --pcrlock-dir; nil where nothing is to be locked.
 type pcrLock struct {
 	*bootbuilder.PCRLock
 	dir   *esp.Dir
 	added int // ESPs whose images have their components
 }
 
-// openPCRLock opens the folder, which install makes if need be.
+// openPCRLock opens the directory, which install makes if need be.
 func (c *commandLine) openPCRLock(ctx context.Context) (*pcrLock, error) {
 	if c.pcrlockDir == "" || c.dryRun {
 		return nil, nil
 	}
 	if c.command.name == "install" {
 		if err := os.Mkdir(c.pcrlockDir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, bootbuilder.WithHint(err, "--pcrlock-dir takes a folder that systemd-pcrlock reads, such as /var/lib/pcrlock.d")
+			return nil, bootbuilder.WithHint(err, "--pcrlock-dir takes a directory that systemd-pcrlock reads, such as /var/lib/pcrlock.d")
 		}
 	}
 	dir, err := esp.OpenDir(c.pcrlockDir)

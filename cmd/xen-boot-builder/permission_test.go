@@ -47,7 +47,7 @@ func testPermissions(t *testing.T, b binary) {
 	}
 }
 
-// letThrough lets everybody reach these, which lie in a test's private folders.
+// letThrough lets everybody reach these, which lie in a test's private directories.
 func letThrough(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {

@@ -17,7 +17,7 @@ import (
 
 // scriptCommands are the scripts' own commands:
 //
-//	fixture KIND            lays out a machine in a new folder: see layOut. $ROOT, $ESP and $BOOT are where it lies
+//	fixture KIND            lays out a machine in a new directory: see layOut. $ROOT, $ESP and $BOOT are where it lies
 //	keys DIR NAME           lays out a key pair as sbctl does
 //	snapshot NAME           remembers what is on $ESP and $BOOT
 //	[!] unchanged NAME      it is still (or no longer) so
@@ -68,7 +68,7 @@ func scriptSnapshots(ts *testscript.TestScript) map[string]map[string]string {
 	return ts.Value(snapshotsKey{}).(map[string]map[string]string)
 }
 
-// machineSnapshot reads the ESP, and XBOOTLDR where it is another folder.
+// machineSnapshot reads the ESP, and XBOOTLDR where it is another directory.
 func machineSnapshot(ts *testscript.TestScript) map[string]string {
 	all := make(map[string]string)
 	for _, name := range []string{"ESP", "BOOT"} {

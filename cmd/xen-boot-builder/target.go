@@ -76,14 +76,14 @@ func (c *commandLine) withTarget(ctx context.Context, dir string, work func(boot
 		return err
 	}
 	defer boot.Close()
-	if sameFolder(dir, c.boot) {
+	if sameDirectory(dir, c.boot) {
 		return work(bootbuilder.NewTarget(espFS, nil))
 	}
 	return work(bootbuilder.NewTarget(espFS, boot))
 }
 
-// sameFolder reports whether two names lead to one folder: a --boot that is the ESP is none.
-func sameFolder(a, b string) bool {
+// sameDirectory reports whether two names lead to one directory: a --boot that is the ESP is none.
+func sameDirectory(a, b string) bool {
 	first, err := os.Stat(a)
 	if err != nil {
 		return false
@@ -106,24 +106,24 @@ func (c *commandLine) openDir(flag, dir string) (*esp.Dir, error) {
 	if !c.allowUnmounted {
 		state, err := esp.CheckMount(dir)
 		if err != nil {
-			return nil, hintFolder(err, flag)
+			return nil, hintDirectory(err, flag)
 		}
 		if state == esp.Unmounted {
 			return nil, bootbuilder.WithHint(
-				fmt.Errorf("%s %s is an empty folder and no mount point", flag, dir),
-				"mount the partition first; --allow-unmounted is for image builders who mean a plain folder")
+				fmt.Errorf("%s %s is an empty directory and no mount point", flag, dir),
+				"mount the partition first; --allow-unmounted is for image builders who mean a plain directory")
 		}
 	}
 	d, err := esp.OpenDir(dir)
-	return d, hintFolder(err, flag)
+	return d, hintDirectory(err, flag)
 }
 
-func hintFolder(err error, flag string) error {
+func hintDirectory(err error, flag string) error {
 	if errors.Is(err, os.ErrPermission) {
 		return bootbuilder.WithHint(err, "run as root")
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return bootbuilder.WithHint(err, flag+" takes the folder that the partition is mounted on")
+		return bootbuilder.WithHint(err, flag+" takes the directory that the partition is mounted on")
 	}
 	return err
 }

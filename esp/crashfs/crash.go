@@ -93,7 +93,7 @@ func (p *pending) onDisk(n *node, choice []int) *node {
 		}
 		return &node{data: data, synced: data, frozen: true}
 	}
-	c := newFolder()
+	c := newDirectory()
 	for key, entry := range n.names {
 		t := entry.now()
 		if i, ok := p.names[entry]; ok {

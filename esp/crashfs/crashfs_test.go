@@ -80,7 +80,7 @@ func TestCrashStates(t *testing.T) {
 			write(t, f, "b", "abcdef", false)
 			must(t, f.SyncDir("."))
 		}, []string{"a=old b=", "a=old b=000000", "a=old b=ab", "a=old b=abcdef"}},
-		{"written, folder not synced", func(t *testing.T, f *crashfs.FS) {
+		{"written, directory not synced", func(t *testing.T, f *crashfs.FS) {
 			write(t, f, "b", "abcdef", true)
 		}, []string{"a=old", "a=old b=abcdef"}},
 		{"all synced", func(t *testing.T, f *crashfs.FS) {
@@ -98,7 +98,7 @@ func TestCrashStates(t *testing.T) {
 		{"removed", func(t *testing.T, f *crashfs.FS) {
 			must(t, f.Remove("a"))
 		}, []string{"", "a=old"}},
-		{"folder lost with what is in it", func(t *testing.T, f *crashfs.FS) {
+		{"directory lost with what is in it", func(t *testing.T, f *crashfs.FS) {
 			must(t, f.Mkdir("d"))
 			write(t, f, "d/b", "new", true)
 			must(t, f.SyncDir("d"))
@@ -226,7 +226,7 @@ func TestSpace(t *testing.T) {
 	s, err := f.Space()
 	must(t, err)
 	if want := (esp.Space{Free: 3 * 512, Total: 4 * 512, Cluster: 512}); s != want {
-		t.Errorf("got %+v, want %+v: the root folder takes a cluster", s, want)
+		t.Errorf("got %+v, want %+v: the root directory takes a cluster", s, want)
 	}
 	w, err := f.Create("a")
 	must(t, err)
@@ -249,7 +249,7 @@ func TestSpace(t *testing.T) {
 	}
 }
 
-// TestAsDir does the same to a folder of the host, through esp.Dir: both have to agree.
+// TestAsDir does the same to a directory of the host, through esp.Dir: both have to agree.
 func TestAsDir(t *testing.T) {
 	t.Parallel()
 	dir, err := esp.OpenDir(t.TempDir())
@@ -266,16 +266,16 @@ func TestAsDir(t *testing.T) {
 		{"write", func(f esp.FS) error { return esp.WriteBytes(f, "d/One", []byte("1")) }},
 		{"write again, other case", func(f esp.FS) error { return esp.WriteBytes(f, "D/oNE", []byte("22")) }},
 		{"create over", func(f esp.FS) error { _, err := f.Create("D/one"); return err }},
-		{"open folder", func(f esp.FS) error { _, err := f.Open("d"); return err }},
+		{"open directory", func(f esp.FS) error { _, err := f.Open("d"); return err }},
 		{"open nothing", func(f esp.FS) error { _, err := f.Open("d/nothing"); return err }},
 		{"list nothing", func(f esp.FS) error { _, err := f.ReadDir("nothing"); return err }},
-		{"remove folder that is not empty", func(f esp.FS) error { return f.Remove("d") }},
+		{"remove directory that is not empty", func(f esp.FS) error { return f.Remove("d") }},
 		{"rename nothing", func(f esp.FS) error { return f.Rename("d/nothing", "d/b") }},
 		{"rename", func(f esp.FS) error { return f.Rename("d/one", "d/Two") }},
 		{"sync", func(f esp.FS) error { return errors.Join(f.SyncDir("d"), f.Sync()) }},
 		{"sync nothing", func(f esp.FS) error { return f.SyncDir("nothing") }},
 		{"remove nothing", func(f esp.FS) error { return f.Remove("d/one") }},
-		{"make folders", func(f esp.FS) error { return esp.MkdirAll(f, "a/b/c") }},
+		{"make directories", func(f esp.FS) error { return esp.MkdirAll(f, "a/b/c") }},
 		{"remove", func(f esp.FS) error { return f.Remove("a/b/C") }},
 		{"lock", func(f esp.FS) error {
 			unlock, err := f.Lock(context.Background())
@@ -288,11 +288,11 @@ func TestAsDir(t *testing.T) {
 		want, got := step.do(dir), step.do(mem)
 		for _, is := range []error{nil, fs.ErrExist, fs.ErrNotExist, esp.ErrNotRegular, syscall.ENOTEMPTY} {
 			if errors.Is(want, is) != errors.Is(got, is) {
-				t.Errorf("%s: got %v, a folder gives %v", step.name, got, want)
+				t.Errorf("%s: got %v, a directory gives %v", step.name, got, want)
 			}
 		}
 		if a, b := list(t, dir, "."), list(t, mem, "."); a != b {
-			t.Errorf("%s: got %s, a folder holds %s", step.name, b, a)
+			t.Errorf("%s: got %s, a directory holds %s", step.name, b, a)
 		}
 	}
 }

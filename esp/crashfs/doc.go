@@ -10,13 +10,13 @@
 //   - A file's data is on the disk once its Sync has returned. Before that the file may
 //     be as of its last Sync (empty, if there was none), cut at a cluster, of full length but
 //     zeros, or whole.
-//   - A name is on the disk once SyncDir of its folder, or Sync, has returned. Until then each
+//   - A name is on the disk once SyncDir of its directory, or Sync, has returned. Until then each
 //     name by itself is in any of the states that it went through since: absent, or pointing
 //     at any of the files that it pointed at. Names don't wait for each other, nor for data.
 //
-// From this follows, for a rename in one folder: done, not done, both names there (FAT writes
+// From this follows, for a rename in one directory: done, not done, both names there (FAT writes
 // the new one before it clears the old one), or both gone; over an existing file the target
-// is the old or the new one, never gone. A folder whose name was lost takes along all that was
+// is the old or the new one, never gone. A directory whose name was lost takes along all that was
 // written into it, synced or not.
 //
 // # What is left out
@@ -25,5 +25,5 @@
 // the change itself is lost. Two names left by a half-done rename are two files of
 // equal content, not two chains that share clusters, which only fsck.vfat can part. Damage to
 // the FAT itself, to sectors, and by disks that lie about a flush is left out too: no order of
-// writing helps against it. Renames from one folder to another are refused (EXDEV).
+// writing helps against it. Renames from one directory to another are refused (EXDEV).
 package crashfs

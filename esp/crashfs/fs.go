@@ -24,26 +24,26 @@ var _ esp.FS = (*FS)(nil)
 // Path is the name below the file system's dir.
 func (f *FS) Path(name string) string { return path.Join(f.dir, name) }
 
-// Fill adds files and folders, all on the disk already: slash-separated name to content, and
-// for a folder the name with a slash behind. Folders above are made.
+// Fill adds files and directories, all on the disk already: slash-separated name to content, and
+// for a directory the name with a slash behind. Directories above are made.
 func (f *FS) Fill(tree map[string]string) {
 	for name, content := range tree {
-		folder := f.root
+		directory := f.root
 		parts := strings.Split(name, "/")
 		for _, part := range parts[:len(parts)-1] {
-			if folder.get(part).node == nil {
-				folder.set(part, newFolder())
+			if directory.get(part).node == nil {
+				directory.set(part, newDirectory())
 			}
-			folder = folder.get(part).node
+			directory = directory.get(part).node
 		}
 		if base := parts[len(parts)-1]; base != "" {
-			folder.set(base, &node{data: []byte(content)})
+			directory.set(base, &node{data: []byte(content)})
 		}
 	}
 	f.root.syncAll()
 }
 
-// Tree is all that the running system sees, in the form that [FS.Fill] takes. It is no operation.
+// Tree is all that the running system sees, in the form that [FS.Fill] takes. It is not an operation.
 func (f *FS) Tree() map[string]string {
 	tree := make(map[string]string)
 	var walk func(prefix string, n *node)
@@ -76,7 +76,7 @@ func (f *FS) Open(name string) (esp.File, error) {
 	return &handle{fsys: f, name: name, target: t}, nil
 }
 
-// Stat describes a file or folder.
+// Stat describes a file or directory.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	if _, err := f.machine.begin(f, OpStat, name); err != nil {
 		return nil, err
@@ -88,17 +88,17 @@ func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	return info{t}, nil
 }
 
-// ReadDir lists a folder, sorted by name.
+// ReadDir lists a directory, sorted by name.
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if _, err := f.machine.begin(f, OpReadDir, name); err != nil {
 		return nil, err
 	}
-	folder, err := f.folder(name)
+	directory, err := f.directory(name)
 	if err != nil {
 		return nil, f.failed(OpReadDir, name, err)
 	}
 	var list []fs.DirEntry
-	for _, t := range folder.list() {
+	for _, t := range directory.list() {
 		list = append(list, fs.FileInfoToDirEntry(info{t}))
 	}
 	return list, nil
@@ -113,8 +113,8 @@ func (f *FS) Create(name string) (esp.Writer, error) {
 	return &writer{&handle{fsys: f, name: name, target: target{path.Base(name), n}}}, nil
 }
 
-// Mkdir makes one folder.
-func (f *FS) Mkdir(name string) error { return f.add(OpMkdir, name, newFolder(), 1) }
+// Mkdir makes one directory.
+func (f *FS) Mkdir(name string) error { return f.add(OpMkdir, name, newDirectory(), 1) }
 
 // add gives a new node its name; clusters are what it takes itself.
 func (f *FS) add(kind OpKind, name string, n *node, clusters int64) error {
@@ -122,21 +122,21 @@ func (f *FS) add(kind OpKind, name string, n *node, clusters int64) error {
 	if cut != nil && !half {
 		return cut
 	}
-	folder, err := f.folder(path.Dir(name))
-	if err == nil && folder.get(path.Base(name)).node != nil {
+	directory, err := f.directory(path.Dir(name))
+	if err == nil && directory.get(path.Base(name)).node != nil {
 		err = fs.ErrExist
 	}
 	if err == nil {
-		err = f.roomForName(folder, path.Base(name), clusters)
+		err = f.roomForName(directory, path.Base(name), clusters)
 	}
 	if err != nil {
 		return f.failed(kind, name, err)
 	}
-	folder.set(path.Base(name), n)
+	directory.set(path.Base(name), n)
 	return cut
 }
 
-// Rename gives a file another name in its folder, replacing what stood there.
+// Rename gives a file another name in its directory, replacing what stood there.
 func (f *FS) Rename(from, to string) error {
 	half, cut := f.machine.begin(f, OpRename, to)
 	if cut != nil && !half {
@@ -149,11 +149,11 @@ func (f *FS) Rename(from, to string) error {
 }
 
 func (f *FS) rename(from, to string) error {
-	folder, err := f.folder(path.Dir(from))
+	directory, err := f.directory(path.Dir(from))
 	if err != nil {
 		return err
 	}
-	source, old := folder.get(path.Base(from)), folder.get(path.Base(to))
+	source, old := directory.get(path.Base(from)), directory.get(path.Base(to))
 	switch {
 	case source.node == nil:
 		return fs.ErrNotExist
@@ -164,16 +164,16 @@ func (f *FS) rename(from, to string) error {
 	case old.node != nil && old.node.isDir():
 		return fs.ErrExist
 	case old.node == nil:
-		if err := f.roomForName(folder, path.Base(to), 0); err != nil {
+		if err := f.roomForName(directory, path.Base(to), 0); err != nil {
 			return err
 		}
 	}
-	folder.set(path.Base(to), source.node)
-	folder.set(path.Base(from), nil)
+	directory.set(path.Base(to), source.node)
+	directory.set(path.Base(from), nil)
 	return nil
 }
 
-// Remove deletes a file or an empty folder.
+// Remove deletes a file or an empty directory.
 func (f *FS) Remove(name string) error {
 	half, cut := f.machine.begin(f, OpRemove, name)
 	if cut != nil && !half {
@@ -186,21 +186,21 @@ func (f *FS) Remove(name string) error {
 	if err != nil {
 		return f.failed(OpRemove, name, err)
 	}
-	folder, _ := f.folder(path.Dir(name))
-	folder.set(path.Base(name), nil)
+	directory, _ := f.directory(path.Dir(name))
+	directory.set(path.Base(name), nil)
 	return cut
 }
 
-// SyncDir brings a folder's names to the disk.
+// SyncDir brings a directory's names to the disk.
 func (f *FS) SyncDir(name string) error {
 	if _, err := f.machine.begin(f, OpSyncDir, name); err != nil {
 		return err
 	}
-	folder, err := f.folder(name)
+	directory, err := f.directory(name)
 	if err != nil {
 		return f.failed(OpSyncDir, name, err)
 	}
-	folder.sync()
+	directory.sync()
 	return nil
 }
 
@@ -242,7 +242,7 @@ func (f *FS) find(name string) (target, error) {
 	return t, nil
 }
 
-func (f *FS) folder(name string) (*node, error) {
+func (f *FS) directory(name string) (*node, error) {
 	t, err := f.find(name)
 	if err == nil && !t.node.isDir() {
 		err = syscall.ENOTDIR

@@ -30,7 +30,7 @@ func NewMachine() *Machine { return &Machine{cutAt: -1, failAt: -1} }
 
 // Mount adds an empty file system; dir is what its Path starts with.
 func (m *Machine) Mount(dir string, g Geometry) *FS {
-	f := &FS{machine: m, dir: dir, geometry: g, root: newFolder()}
+	f := &FS{machine: m, dir: dir, geometry: g, root: newDirectory()}
 	m.mounts = append(m.mounts, f)
 	return f
 }

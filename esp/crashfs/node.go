@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// node is a file or a folder, whatever its names.
+// node is a file or a directory, whatever its names.
 type node struct {
-	names map[string]*name // of a folder, by name in lower case; nil for a file
-	slots int64            // of a folder: most bytes that its names ever took; FAT never shrinks it
+	names map[string]*name // of a directory, by name in lower case; nil for a file
+	slots int64            // of a directory: most bytes that its names ever took; FAT never shrinks it
 
 	data   []byte // of a file, as the running system sees it
 	synced []byte // as of the last Sync
@@ -19,7 +19,7 @@ type node struct {
 	frozen bool   // data is shared with another machine: copy before a change
 }
 
-// name is one name in a folder: the states that it went through since the folder was synced,
+// name is one name in a directory: the states that it went through since the directory was synced,
 // the first one being on the disk, the last one what the running system sees.
 type name struct{ states []target }
 
@@ -29,7 +29,7 @@ type target struct {
 	node *node
 }
 
-func newFolder() *node { return &node{names: make(map[string]*name), slots: folderSlots} }
+func newDirectory() *node { return &node{names: make(map[string]*name), slots: directorySlots} }
 
 func (n *node) isDir() bool { return n.names != nil }
 
@@ -59,7 +59,7 @@ func (n *node) set(base string, to *node) {
 	n.slots = max(n.slots, n.slotBytes())
 }
 
-// sync forgets all states of a folder's names but the last.
+// sync forgets all states of a directory's names but the last.
 func (n *node) sync() {
 	for key, entry := range n.names {
 		entry.states = slices.Clone(entry.states[len(entry.states)-1:])
@@ -113,7 +113,7 @@ func (n *node) writeAt(p []byte, off int64) {
 	n.dirty = true
 }
 
-// list gives a folder's names as the running system sees them, sorted.
+// list gives a directory's names as the running system sees them, sorted.
 func (n *node) list() []target {
 	var list []target
 	for _, entry := range n.names {

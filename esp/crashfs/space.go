@@ -18,11 +18,11 @@ type Geometry struct {
 const (
 	defaultCluster = 512
 	ample          = 1 << 40
-	// What names take in a folder, in bytes: a slot for each 13 letters of a long name and one
+	// What names take in a directory, in bytes: a slot for each 13 letters of a long name and one
 	// for the short name; "." and ".." have one each.
-	slotSize    = 32
-	slotLetters = 13
-	folderSlots = 2 * slotSize
+	slotSize       = 32
+	slotLetters    = 13
+	directorySlots = 2 * slotSize
 )
 
 func (g Geometry) cluster() int64 {
@@ -41,9 +41,9 @@ func (g Geometry) capacity() int64 {
 
 func (g Geometry) clusters(size int64) int64 { return (size + g.cluster() - 1) / g.cluster() }
 
-// slotBytes is what the names take that a folder holds now.
+// slotBytes is what the names take that a directory holds now.
 func (n *node) slotBytes() int64 {
-	size := int64(folderSlots)
+	size := int64(directorySlots)
 	for _, t := range n.list() {
 		size += nameBytes(t.text)
 	}
@@ -54,7 +54,7 @@ func nameBytes(base string) int64 {
 	return slotSize * int64(1+(len(base)+slotLetters-1)/slotLetters)
 }
 
-// used counts the clusters that a tree takes, the root folder's too.
+// used counts the clusters that a tree takes, the root directory's too.
 func (g Geometry) used(n *node) int64 {
 	if !n.isDir() {
 		return g.clusters(int64(len(n.data)))
@@ -87,11 +87,11 @@ func (f *FS) Space() (esp.Space, error) {
 	}, nil
 }
 
-// roomForName fails where a folder would have to grow by a cluster that is not there.
+// roomForName fails where a directory would have to grow by a cluster that is not there.
 // extra are clusters taken beside.
-func (f *FS) roomForName(folder *node, base string, extra int64) error {
-	slots := max(folder.slots, folder.slotBytes()+nameBytes(base))
-	if f.geometry.clusters(slots)-f.geometry.clusters(folder.slots)+extra > f.free() {
+func (f *FS) roomForName(directory *node, base string, extra int64) error {
+	slots := max(directory.slots, directory.slotBytes()+nameBytes(base))
+	if f.geometry.clusters(slots)-f.geometry.clusters(directory.slots)+extra > f.free() {
 		return syscall.ENOSPC
 	}
 	return nil

@@ -26,9 +26,9 @@ func (v *volume) rename(from, to string) error {
 		return err
 	}
 	if n.entry.Dir {
-		return errors.New("folders can't be renamed in an image")
+		return errors.New("directories can't be renamed in an image")
 	}
-	dir, err := v.folder(to)
+	dir, err := v.directory(to)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (v *volume) rename(from, to string) error {
 	return nil
 }
 
-// Remove deletes a file or an empty folder.
+// Remove deletes a file or an empty directory.
 func (v *volume) Remove(name string) error {
 	v.im.mu.Lock()
 	defer v.im.mu.Unlock()
@@ -101,7 +101,7 @@ func (v *volume) remove(name string) error {
 			return err
 		}
 		if n.entry.Dir && strings.Contains(n.entry.Name, "[") {
-			return errors.New("mtools can't remove a folder with a bracket in its name")
+			return errors.New("mtools can't remove a directory with a bracket in its name")
 		}
 	}
 	v.drop(n)
@@ -111,13 +111,13 @@ func (v *volume) remove(name string) error {
 	return nil
 }
 
-// Mkdir makes one folder.
+// Mkdir makes one directory.
 func (v *volume) Mkdir(name string) error {
 	v.im.mu.Lock()
 	defer v.im.mu.Unlock()
 	dir, err := v.place(name)
 	if err == nil && strings.Contains(path.Base(name), "[") {
-		err = errors.New("mtools can't make a folder with a bracket in its name")
+		err = errors.New("mtools can't make a directory with a bracket in its name")
 	}
 	if err != nil {
 		return v.fail("mkdir", name, err)
@@ -134,9 +134,9 @@ func (v *volume) Mkdir(name string) error {
 	return nil
 }
 
-// place is the folder for a new file or folder.
+// place is the directory for a new file or directory.
 func (v *volume) place(name string) (*node, error) {
-	dir, err := v.folder(name)
+	dir, err := v.directory(name)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (im *Image) commit() error {
 	}
 	work := im.work
 	im.work = ""
-	if err := errors.Join(syncFolder(filepath.Dir(im.path)), os.RemoveAll(work)); err != nil {
+	if err := errors.Join(syncDirectory(filepath.Dir(im.path)), os.RemoveAll(work)); err != nil {
 		return fmt.Errorf("%s is written: %w", im.name, err)
 	}
 	return nil
@@ -117,7 +117,7 @@ func (v *volume) carryOut(m mtools, work string) error {
 	if err := m.each("", "mdel", nil, onImage(v.goneFiles)); err != nil {
 		return err
 	}
-	// One by one: a folder has to be empty when its turn comes.
+	// One by one: a directory has to be empty when its turn comes.
 	for _, dir := range v.goneDirs {
 		if err := m.each("", "mrd", nil, onImage([]string{dir})); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (v *volume) carryOut(m mtools, work string) error {
 	if err := m.each("", "mmd", nil, onImage(names)); err != nil {
 		return err
 	}
-	for i, group := range byFolder(files) {
+	for i, group := range byDirectory(files) {
 		if err := v.copyIn(m, group, filepath.Join(work, strconv.Itoa(i))); err != nil {
 			return err
 		}
@@ -148,9 +148,9 @@ func onImage(names []string) []string {
 	return list
 }
 
-// byFolder groups files by the folder they stand in, which pending lists next to each other
-// but for folders in between.
-func byFolder(files []*node) [][]*node {
+// byDirectory groups files by the directory they stand in, which pending lists next to each other
+// but for directories in between.
+func byDirectory(files []*node) [][]*node {
 	var groups [][]*node
 	place := make(map[*node]int)
 	for _, f := range files {
@@ -165,8 +165,8 @@ func byFolder(files []*node) [][]*node {
 	return groups
 }
 
-// copyIn copies the files of one folder: mcopy takes their names from the host, so they get
-// those there, in a folder of their own.
+// copyIn copies the files of one directory: mcopy takes their names from the host, so they get
+// those there, in a directory of their own.
 func (v *volume) copyIn(m mtools, files []*node, work string) error {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (v *volume) copyIn(m mtools, files []*node, work string) error {
 	return m.each(work, "mcopy", []string{"-Q", "-n", "-o"}, names, target)
 }
 
-func syncFolder(dir string) error {
+func syncDirectory(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func copyImage(from *os.File, to string) (f *os.File, err error) {
 	return f, f.Chmod(info.Mode().Perm())
 }
 
-// copyData copies what is no hole.
+// copyData copies what is not a hole.
 func copyData(to, from *os.File, size int64) error {
 	if err := to.Truncate(size); err != nil {
 		return err

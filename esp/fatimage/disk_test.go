@@ -144,7 +144,7 @@ func TestOpenRefuses(t *testing.T) {
 		"nothing":   {func(t *testing.T) string { return sparse(t, 0) }, "not a FAT file system", nil},
 		"zeros":     {func(t *testing.T) string { return sparse(t, 1<<20) }, "not a FAT file system: no boot sector", nil},
 		"absent":    {func(t *testing.T) string { return filepath.Join(t.TempDir(), "none") }, "", os.ErrNotExist},
-		"folder":    {func(t *testing.T) string { return t.TempDir() }, "folder", fatimage.ErrNotFile},
+		"directory": {func(t *testing.T) string { return t.TempDir() }, "directory", fatimage.ErrNotFile},
 		"device":    {func(*testing.T) string { return "/dev/null" }, "mount it", fatimage.ErrNotFile},
 		"exFAT":     {block("\xeb\x76\x90EXFAT   "), "exFAT", nil},
 		"NTFS":      {block("\xeb\x52\x90NTFS    "), "NTFS", nil},

@@ -16,5 +16,5 @@
 // mtools (seen with 4.0.32) stamps that time, within what FAT can say (1980 to 2107), in UTC.
 //
 // Left out: writing to block devices (mount those), repairing a file system, renaming
-// folders, and names other than printable ASCII in anything that is written.
+// directories, and names other than printable ASCII in anything that is written.
 package fatimage

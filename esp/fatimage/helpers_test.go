@@ -85,7 +85,7 @@ func read(t *testing.T, name string) []byte {
 	return b
 }
 
-// unpack is what mtools finds in a file system: content by name, folders with a slash.
+// unpack is what mtools finds in a file system: content by name, directories with a slash.
 func unpack(t *testing.T, image string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()

@@ -24,7 +24,7 @@ var (
 	ErrNoESP = errors.New("no EFI system partition")
 	// ErrManyESPs is returned for a disk image with several.
 	ErrManyESPs = errors.New("more than one EFI system partition")
-	// ErrNotFile is returned for a block device, or anything else that is no regular file.
+	// ErrNotFile is returned for a block device, or anything else that is not a regular file.
 	ErrNotFile = errors.New("not a regular file")
 )
 
@@ -41,7 +41,7 @@ type Image struct {
 	esp    *volume
 	boot   *volume // nil: there is no XBOOTLDR
 	held   int     // how often the lock is held
-	work   string  // the folder for unsynced changes, "" before the first
+	work   string  // the directory for unsynced changes, "" before the first
 	staged int     // files made in it
 }
 
@@ -78,7 +78,7 @@ func openRegular(path, name string) (*os.File, error) {
 	case info.Mode()&fs.ModeDevice != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w but a device: mount it, and give the mount point as the ESP", ErrNotFile)}
 	case info.IsDir():
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w but a folder: a mounted ESP needs no image", ErrNotFile)}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w but a directory: a mounted ESP needs no image", ErrNotFile)}
 	case !info.Mode().IsRegular():
 		return nil, &fs.PathError{Op: "open", Path: name, Err: ErrNotFile}
 	}

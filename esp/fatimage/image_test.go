@@ -48,7 +48,7 @@ func TestWriteAndReadBack(t *testing.T) {
 				"EFI/xen/[x]a&b_$x[1]-%~'`@!#(){}^.conf": "awkward too\n",
 				"EFI/xen/-dash":                          "no option\n",
 				"EFI/xen/" + strings.Repeat("n", 195):    "long\n",
-				"startup.nsh":                            "in the root folder\n",
+				"startup.nsh":                            "in the root directory\n",
 			}
 			for i := range 60 {
 				want["loader/entries/xen-generation-"+strings.Repeat("1", i%7)+string(rune('a'+i%26))+string(rune('A'+i/26))+".conf"] = noise(i*100, 'e')

@@ -45,7 +45,7 @@ func install(t *testing.T, target bootbuilder.Target, options bootbuilder.Option
 	return plan
 }
 
-// TestInstall: an install into an image ends as one into a folder does, and is stable.
+// TestInstall: an install into an image ends as one into a directory does, and is stable.
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	for _, layout := range []bootbuilder.Layout{bootbuilder.LayoutShared, bootbuilder.LayoutEmbedded, bootbuilder.LayoutUnified} {
@@ -70,7 +70,7 @@ func TestInstall(t *testing.T) {
 			install(t, bootbuilder.NewTarget(dir, nil), options)
 			want := tree(t, dir)
 			if d := cmp.Diff(want, unpack(t, image)); d != "" {
-				t.Errorf("%v, %d generations (-folder +image):\n%.2000s", layout, n, d)
+				t.Errorf("%v, %d generations (-directory +image):\n%.2000s", layout, n, d)
 			}
 			fsck(t, image)
 

@@ -71,7 +71,7 @@ func (m mtools) run(dir, tool string, args []string) error {
 	return fmt.Errorf("%s: %s: %w", tool, shorten(said), err)
 }
 
-// fullDisk finds mtools' words for a full disk, or for a FAT12 or FAT16 root folder that is full.
+// fullDisk finds mtools' words for a full disk, or for a FAT12 or FAT16 root directory that is full.
 func fullDisk(output string) error {
 	for _, words := range []string{"Disk full", "No directory slots"} {
 		if strings.Contains(output, words) {

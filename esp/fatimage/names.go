@@ -23,7 +23,7 @@ func (v *volume) checkName(name string) error {
 }
 
 // maxName is the length of a long name in characters: 255, or what fits into a cluster with the
-// entry itself, since mtools lengthens a folder by one cluster at most for a name.
+// entry itself, since mtools lengthens a directory by one cluster at most for a name.
 func (v *volume) maxName() int {
 	const entrySize, perEntry = 32, 13
 	return int(min(255, (v.fat.ClusterSize()/entrySize-1)*perEntry))

@@ -78,7 +78,7 @@ type file struct {
 // Stat describes the file as it was when it was opened.
 func (f *file) Stat() (fs.FileInfo, error) { return f.info, nil }
 
-// Stat describes a file or folder.
+// Stat describes a file or directory.
 func (v *volume) Stat(name string) (fs.FileInfo, error) {
 	v.im.mu.Lock()
 	defer v.im.mu.Unlock()
@@ -89,7 +89,7 @@ func (v *volume) Stat(name string) (fs.FileInfo, error) {
 	return n.info(), nil
 }
 
-// ReadDir lists a folder, sorted by name.
+// ReadDir lists a directory, sorted by name.
 func (v *volume) ReadDir(name string) ([]fs.DirEntry, error) {
 	v.im.mu.Lock()
 	defer v.im.mu.Unlock()
@@ -110,7 +110,7 @@ func (v *volume) ReadDir(name string) ([]fs.DirEntry, error) {
 	return list, nil
 }
 
-// list is what a folder holds as far as it is loaded, sorted by name, each once.
+// list is what a directory holds as far as it is loaded, sorted by name, each once.
 func (n *node) list() []*node {
 	var list []*node
 	for key, c := range n.children {

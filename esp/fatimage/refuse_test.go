@@ -27,26 +27,26 @@ func TestRefusals(t *testing.T) {
 		do   func() error
 		want error // nil: any
 	}{
-		"wildcard":             {create("a*b"), nil},
-		"drive":                {create("x:y"), nil},
-		"ends with a dot":      {create("trail."), nil},
-		"begins with a space":  {create(" lead"), nil},
-		"not ASCII":            {create("grün"), nil},
-		"newline":              {create("a\nb"), nil},
-		"too long":             {create(strings.Repeat("n", 256)), nil},
-		"climbs out":           {create("../x"), fs.ErrInvalid},
-		"exists":               {create("DIR/FILE"), fs.ErrExist},
-		"no folder":            {create("none/x"), fs.ErrNotExist},
-		"file as a folder":     {create("dir/file/x"), syscall.ENOTDIR},
-		"folder exists":        {func() error { return boot.Mkdir("Dir") }, fs.ErrExist},
-		"folder with bracket":  {func() error { return boot.Mkdir("d[1]") }, nil},
-		"folder not empty":     {func() error { return boot.Remove("dir") }, syscall.ENOTEMPTY},
-		"remove nothing":       {func() error { return boot.Remove("none") }, fs.ErrNotExist},
-		"remove the root":      {func() error { return boot.Remove(".") }, fs.ErrInvalid},
-		"open a folder":        {func() error { _, err := boot.Open("dir"); return err }, esp.ErrNotRegular},
-		"list a file":          {func() error { _, err := boot.ReadDir("dir/file"); return err }, syscall.ENOTDIR},
-		"rename onto a folder": {func() error { return boot.Rename("dir/file", "dir") }, syscall.EISDIR},
-		"rename to a bad name": {func() error { return boot.Rename("dir/file", "dir/a?") }, nil},
+		"wildcard":                {create("a*b"), nil},
+		"drive":                   {create("x:y"), nil},
+		"ends with a dot":         {create("trail."), nil},
+		"begins with a space":     {create(" lead"), nil},
+		"not ASCII":               {create("grün"), nil},
+		"newline":                 {create("a\nb"), nil},
+		"too long":                {create(strings.Repeat("n", 256)), nil},
+		"climbs out":              {create("../x"), fs.ErrInvalid},
+		"exists":                  {create("DIR/FILE"), fs.ErrExist},
+		"no directory":            {create("none/x"), fs.ErrNotExist},
+		"file as a directory":     {create("dir/file/x"), syscall.ENOTDIR},
+		"directory exists":        {func() error { return boot.Mkdir("Dir") }, fs.ErrExist},
+		"directory with bracket":  {func() error { return boot.Mkdir("d[1]") }, nil},
+		"directory not empty":     {func() error { return boot.Remove("dir") }, syscall.ENOTEMPTY},
+		"remove nothing":          {func() error { return boot.Remove("none") }, fs.ErrNotExist},
+		"remove the root":         {func() error { return boot.Remove(".") }, fs.ErrInvalid},
+		"open a directory":        {func() error { _, err := boot.Open("dir"); return err }, esp.ErrNotRegular},
+		"list a file":             {func() error { _, err := boot.ReadDir("dir/file"); return err }, syscall.ENOTDIR},
+		"rename onto a directory": {func() error { return boot.Rename("dir/file", "dir") }, syscall.EISDIR},
+		"rename to a bad name":    {func() error { return boot.Rename("dir/file", "dir/a?") }, nil},
 	} {
 		err := c.do()
 		var pathErr *fs.PathError
@@ -66,7 +66,7 @@ func TestFull(t *testing.T) {
 		"clusters": func(boot esp.FS) error {
 			return esp.WriteBytes(boot, "big", make([]byte, 2<<20))
 		},
-		"root folder": func(boot esp.FS) error {
+		"root directory": func(boot esp.FS) error {
 			for i := range 300 {
 				if err := esp.WriteBytes(boot, "file-with-a-long-name-"+strconv.Itoa(i), nil); err != nil {
 					return err
@@ -74,7 +74,7 @@ func TestFull(t *testing.T) {
 			}
 			return nil
 		},
-		"clusters, by a folder": func(boot esp.FS) error {
+		"clusters, by a directory": func(boot esp.FS) error {
 			space, err := boot.Space()
 			if err != nil {
 				return err

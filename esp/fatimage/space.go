@@ -19,7 +19,7 @@ func (v *volume) Space() (esp.Space, error) {
 	return esp.Space{Free: max(v.free-v.taken, 0), Total: v.fat.Size(), Cluster: v.fat.ClusterSize()}, nil
 }
 
-// take books room for a change. What a folder grows by is not booked: whether there is room
+// take books room for a change. What a directory grows by is not booked: whether there is room
 // for that too mtools finds out, on the copy.
 func (v *volume) take(bytes int64) error {
 	if bytes > v.free-v.taken {

@@ -17,7 +17,7 @@ type volume struct {
 	fat  *fat.Volume
 	root *node
 	free int64 // bytes in free clusters of the image
-	// What is on the image and has to go, by its name there; folders innermost first.
+	// What is on the image and has to go, by its name there; directories innermost first.
 	goneFiles, goneDirs []string
 	taken               int64 // bytes that the changes take, less what they free
 }
@@ -36,7 +36,7 @@ func (v *volume) replace(by *volume) {
 	v.free = by.free
 }
 
-// node is a file or folder. A folder of the image is read when it is first looked into, so
+// node is a file or directory. A directory of the image is read when it is first looked into, so
 // that a hostile one costs nothing before.
 type node struct {
 	parent  *node // nil for the root
@@ -59,7 +59,7 @@ func (n *node) path() string {
 	return path.Join(n.parent.path(), n.entry.Name)
 }
 
-// load reads a folder's entries from the image, once.
+// load reads a directory's entries from the image, once.
 func (v *volume) load(n *node) error {
 	if n.loaded {
 		return nil
@@ -86,13 +86,13 @@ func (v *volume) load(n *node) error {
 	return nil
 }
 
-// attach puts a node into a loaded folder under its name.
+// attach puts a node into a loaded directory under its name.
 func (n *node) attach(dir *node) {
 	n.parent = dir
 	dir.children[fold(n.entry.Name)] = n
 }
 
-// detach takes a node out of its folder.
+// detach takes a node out of its directory.
 func (n *node) detach() {
 	for _, name := range []string{n.entry.Name, n.entry.Alias} {
 		if n.parent.children[fold(name)] == n {
@@ -149,8 +149,8 @@ func (v *volume) find(name string) (*node, error) {
 	return n, nil
 }
 
-// folder looks up the folder that name stands in, loaded.
-func (v *volume) folder(name string) (*node, error) {
+// directory looks up the directory that name stands in, loaded.
+func (v *volume) directory(name string) (*node, error) {
 	if name == "." {
 		return nil, fs.ErrInvalid
 	}
@@ -164,7 +164,7 @@ func (v *volume) folder(name string) (*node, error) {
 	return dir, v.load(dir)
 }
 
-// pending lists the new folders, outermost first, and the new files.
+// pending lists the new directories, outermost first, and the new files.
 func (v *volume) pending() (dirs, files []*node) {
 	var walk func(n *node)
 	walk = func(n *node) {

@@ -19,7 +19,7 @@ import (
 )
 
 // writable is asked before each change to what stands at a name, with the letter case it
-// has on the image. Before the first one it makes the folder for the changes.
+// has on the image. Before the first one it makes the directory for the changes.
 func (v *volume) writable(name string) error {
 	if err := checkPath(name); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (im *Image) begin() error {
 	dir, base := filepath.Split(im.path)
 	work, err := os.MkdirTemp(dir, workPrefix+base+".*.tmp")
 	if err != nil {
-		return fmt.Errorf("make a folder for the changes beside the image: %w", err)
+		return fmt.Errorf("make a directory for the changes beside the image: %w", err)
 	}
 	im.work = work
 	return nil

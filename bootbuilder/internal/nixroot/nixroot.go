@@ -19,13 +19,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is the root folder of a NixOS system.
+// Root is the root directory of a NixOS system.
 type Root struct {
 	dir string
 	fd  *os.File
 }
 
-// Open opens the root folder.
+// Open opens the root directory.
 func Open(dir string) (*Root, error) {
 	f, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -40,17 +40,17 @@ func Open(dir string) (*Root, error) {
 	return &Root{dir: dir, fd: f}, nil
 }
 
-// Close lets go of the folder.
+// Close lets go of the directory.
 func (r *Root) Close() error { return r.fd.Close() }
 
-// Dir is the absolute path of the folder.
+// Dir is the absolute path of the directory.
 func (r *Root) Dir() string { return r.dir }
 
 // Path says where name is, seen from the running system, for messages. Links are
 // not resolved.
 func (r *Root) Path(name string) string { return filepath.Join(r.dir, name) }
 
-// ErrNotRegular is returned by [Root.OpenFile] for a folder, FIFO, device or socket.
+// ErrNotRegular is returned by [Root.OpenFile] for a directory, FIFO, device or socket.
 var ErrNotRegular = errors.New("not a regular file")
 
 // OpenFile opens a regular file by its absolute name inside the root.
@@ -81,7 +81,7 @@ func (r *Root) Stat(name string) (fs.FileInfo, error) {
 	return f.Stat()
 }
 
-// ReadDir lists the names in a folder, sorted.
+// ReadDir lists the names in a directory, sorted.
 func (r *Root) ReadDir(name string) ([]string, error) {
 	f, err := r.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// newRoot lays out a root and a folder beside it that holds a file of the same name.
+// newRoot lays out a root and a directory beside it that holds a file of the same name.
 func newRoot(t *testing.T) (r *Root, dir, outside string) {
 	t.Helper()
 	top := t.TempDir()
@@ -217,7 +217,7 @@ func TestNotRegular(t *testing.T) {
 	}
 }
 
-// TestOpen wants a folder.
+// TestOpen wants a directory.
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	_, dir, _ := newRoot(t)
@@ -229,7 +229,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestRace exchanges a folder for a link that leads out, while it is read.
+// TestRace exchanges a directory for a link that leads out, while it is read.
 func TestRace(t *testing.T) {
 	t.Parallel()
 	r, dir, outside := newRoot(t)

@@ -27,11 +27,11 @@ import (
 // Registry, "boot-loader-code").
 const BootLoaderCode = 4
 
-// Suffix ends the name of a component's file, and FolderSuffix that of a folder whose files are
+// Suffix ends the name of a component's file, and DirectorySuffix that of a directory whose files are
 // variants of one component.
 const (
-	Suffix       = ".pcrlock"
-	FolderSuffix = ".pcrlock.d"
+	Suffix          = ".pcrlock"
+	DirectorySuffix = ".pcrlock.d"
 )
 
 // Digests are an image's hashes, one for each algorithm.

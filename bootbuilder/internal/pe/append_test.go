@@ -244,7 +244,7 @@ func TestEqual(t *testing.T) {
 
 func TestEqualSigned(t *testing.T) {
 	t.Parallel()
-	// A kept symbol table makes a file whose length is no multiple of 8.
+	// A kept symbol table makes a file whose length is not a multiple of 8.
 	base := recipe{symbols: true, longName: true}.build(t)
 	a, b := assemble(t, base, section(".config", "x"))
 	if len(b)%8 == 0 {

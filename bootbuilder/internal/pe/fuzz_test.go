@@ -142,7 +142,7 @@ func differing(a, b []byte) int {
 	return n
 }
 
-// TestObjdumpAgrees has binutils read what the seeds become. XBB_OBJDUMP names a folder
+// TestObjdumpAgrees has binutils read what the seeds become. XBB_OBJDUMP names a directory
 // of further images to try: a fuzzing run's corpus, say, as plain files.
 func TestObjdumpAgrees(t *testing.T) {
 	t.Parallel()

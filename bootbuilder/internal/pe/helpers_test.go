@@ -33,7 +33,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // corpus is images of every shape: synthetic ones, systemd-boot where it is installed,
-// and all that lie in the folder that XBB_ASSETS names (a real xen.efi).
+// and all that lie in the directory that XBB_ASSETS names (a real xen.efi).
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	images := map[string][]byte{

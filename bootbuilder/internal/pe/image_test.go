@@ -112,7 +112,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestParseReadError: a disk that fails is not a file that is no image.
+// TestParseReadError: a disk that fails is not a file that is not an image.
 func TestParseReadError(t *testing.T) {
 	t.Parallel()
 	_, err := pe.Parse(failing{}, 4096)

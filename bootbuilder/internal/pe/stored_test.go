@@ -71,7 +71,7 @@ func TestCheckSumOfSigned(t *testing.T) {
 	}
 }
 
-// TestCheckSumReadError: a disk that fails is no wrong sum.
+// TestCheckSumReadError: a disk that fails is not a wrong sum.
 func TestCheckSumReadError(t *testing.T) {
 	t.Parallel()
 	_, image := assemble(t, recipe{}.build(t), section(".config", "x"))

@@ -48,7 +48,7 @@ func TestCommandFails(t *testing.T) {
 		{"the end of what it said", `seq 100000 >&2; exit 1`, []string{"99999\n100000"}},
 		{"nothing written", `echo all is well >&2`, []string{"wrote nothing", "all is well"}},
 		{"empty output", `: > "$2"`, []string{"is empty"}},
-		{"output is a folder", `mkdir "$2"`, []string{"not a file"}},
+		{"output is a directory", `mkdir "$2"`, []string{"not a file"}},
 		{"output is a symlink", `ln -s "$1" "$2"`, []string{"not a file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -55,7 +55,7 @@ func LoadKeyPair(keyFile, certFile string) (*KeyPair, []Warning, error) {
 	return pair, warnings, nil
 }
 
-// LoadBundle reads the db key of a folder that sbctl made, such as /var/lib/sbctl.
+// LoadBundle reads the db key of a directory that sbctl made, such as /var/lib/sbctl.
 func LoadBundle(dir string) (*KeyPair, []Warning, error) {
 	db := filepath.Join(dir, "keys", "db")
 	return LoadKeyPair(filepath.Join(db, "db.key"), filepath.Join(db, "db.pem"))

@@ -71,7 +71,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// write puts key and certificate into a new folder, as PEM.
+// write puts key and certificate into a new directory, as PEM.
 func (id identity) write(t *testing.T) (keyFile, certFile string) {
 	t.Helper()
 	dir := t.TempDir()

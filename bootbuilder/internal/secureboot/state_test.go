@@ -54,6 +54,6 @@ func TestReadStateWithoutEFI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := secureboot.ReadState(file); err == nil {
-		t.Error("a file for a folder: no error")
+		t.Error("a file for a directory: no error")
 	}
 }

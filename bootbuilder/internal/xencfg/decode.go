@@ -43,7 +43,7 @@ func Decode(b []byte, section string) (Config, error) {
 	return c, nil
 }
 
-// file is a xen.cfg in which NULs stand for all that is no content. It ends with one.
+// file is a xen.cfg in which NULs stand for all that is not content. It ends with one.
 type file []byte
 
 // preParse does away with line ends, comments and blanks at the start of lines.

@@ -23,7 +23,7 @@ package xencfg
 // Config is what a xen.cfg says.
 type Config struct {
 	Options string // Xen's command line
-	Kernel  string // dom0's kernel: a file name, `\` separates folders
+	Kernel  string // dom0's kernel: a file name, `\` separates directories
 	CmdLine string // dom0's command line, without the kernel's name
 	Ramdisk string // a file name, or empty
 	XSM     string // a file name, or empty

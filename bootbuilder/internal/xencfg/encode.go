@@ -92,7 +92,7 @@ func checkFileName(field, name string) error {
 		var reason string
 		switch {
 		case c == '/':
-			reason = `in a file name, '\' separates folders`
+			reason = `in a file name, '\' separates directories`
 		case c == '#':
 			reason = reasonComment
 		case c <= ' ' || c > '~':

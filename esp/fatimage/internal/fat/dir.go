@@ -9,19 +9,19 @@ import (
 
 const entrySize = 32
 
-// Entry is a file or folder.
+// Entry is a file or directory.
 type Entry struct {
 	Name    string // the long name where there is one
 	Alias   string // the short name, by which it is found too
 	Dir     bool
-	Size    int64     // bytes; 0 for a folder
+	Size    int64     // bytes; 0 for a directory
 	ModTime time.Time // FAT knows no time zone: the digits, taken as UTC
 
 	first uint32
 	root  bool
 }
 
-// Root is the root folder.
+// Root is the root directory.
 func (v *Volume) Root() Entry {
 	return Entry{Name: ".", Dir: true, first: v.rootCluster, root: true}
 }
@@ -34,10 +34,10 @@ const (
 	attrMask  = 0x3f
 )
 
-// ReadDir lists a folder in the order on the disk, without `.` and `..`. An entry whose long
+// ReadDir lists a directory in the order on the disk, without `.` and `..`. An entry whose long
 // name could be no file's has its short name; one without any is passed over.
 func (v *Volume) ReadDir(dir Entry) ([]Entry, error) {
-	b, err := v.folderBytes(dir)
+	b, err := v.directoryBytes(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -7,5 +7,5 @@
 // and times of creation and access.
 //
 // The bytes may be hostile. No input makes it panic, run without end, or take more
-// memory than a small multiple of a folder's or a file allocation table's size.
+// memory than a small multiple of a directory's or a file allocation table's size.
 package fat

@@ -62,13 +62,13 @@ func (s span) ReadAt(p []byte, off int64) (int, error) {
 	return total, nil
 }
 
-// folderBytes reads a folder whole, up to the two MiB that the specification allows.
-func (v *Volume) folderBytes(e Entry) ([]byte, error) {
+// directoryBytes reads a directory whole, up to the two MiB that the specification allows.
+func (v *Volume) directoryBytes(e Entry) ([]byte, error) {
 	limit := 65536 * entrySize / v.clusterSize // clusters; more would be a loop
 	if e.root && v.width != 32 {
 		b := make([]byte, v.rootSize)
 		if _, err := v.r.ReadAt(b, v.rootAt); err != nil {
-			return nil, fmt.Errorf("read root folder: %w", err)
+			return nil, fmt.Errorf("read root directory: %w", err)
 		}
 		return b, nil
 	}
@@ -79,7 +79,7 @@ func (v *Volume) folderBytes(e Entry) ([]byte, error) {
 	s := newSpan(v, extents)
 	b := make([]byte, slices.Max(s.ends))
 	if _, err := s.ReadAt(b, 0); err != nil {
-		return nil, fmt.Errorf("read folder: %w", err)
+		return nil, fmt.Errorf("read directory: %w", err)
 	}
 	return b, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp/fatimage/internal/fat"
 )
 
-// small is a FAT of 10 sectors with a folder and two files, made by hand so that the fuzzer
+// small is a FAT of 10 sectors with a directory and two files, made by hand so that the fuzzer
 // needs no tools.
 func small(width int) []byte {
 	b := make([]byte, 10*512)
@@ -65,7 +65,7 @@ func FuzzFAT(f *testing.F) {
 	})
 }
 
-// walk reads all there is, a few levels deep: folders may lie in themselves.
+// walk reads all there is, a few levels deep: directories may lie in themselves.
 func walk(t *testing.T, v *fat.Volume, dir fat.Entry, depth int, size int64) {
 	list, err := v.ReadDir(dir)
 	if err != nil || depth == 0 {
@@ -118,10 +118,10 @@ func TestSmall(t *testing.T) {
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]string{
-		"loop of a folder": "\xf8\xff\xff\x00\x40\x00\xff\x5f\x00",
-		"ends early":       "\xf8\xff\xff\x00\xf0\xff\xff\xff\xff",
-		"leads outside":    "\xf8\xff\xff\x00\x00\x70\xff\x0f\x70",
-		"leads to free":    "\xf8\xff\xff\x00\x00\x00\x00\x00\x00",
+		"loop of a directory": "\xf8\xff\xff\x00\x40\x00\xff\x5f\x00",
+		"ends early":          "\xf8\xff\xff\x00\xf0\xff\xff\xff\xff",
+		"leads outside":       "\xf8\xff\xff\x00\x00\x70\xff\x0f\x70",
+		"leads to free":       "\xf8\xff\xff\x00\x00\x00\x00\x00\x00",
 	} {
 		b := small(12)
 		copy(b[512:], table)
@@ -136,7 +136,7 @@ func TestDamaged(t *testing.T) {
 		_, fileErr := v.Open(list[0])
 		_, dirErr := v.ReadDir(list[1])
 		err = fileErr
-		if name == "loop of a folder" {
+		if name == "loop of a directory" {
 			err = dirErr
 		}
 		if !errors.Is(err, fat.ErrCorrupt) {

@@ -22,7 +22,7 @@ type Volume struct {
 	clusters    uint32 // their numbers start at 2
 	tableAt     int64  // offsets and sizes in bytes
 	tableSize   int64
-	rootAt      int64 // FAT12 and FAT16: the root folder lies outside of the clusters
+	rootAt      int64 // FAT12 and FAT16: the root directory lies outside of the clusters
 	rootSize    int64
 	rootCluster uint32 // FAT32
 	dataAt      int64
@@ -131,7 +131,7 @@ func (b *bootSector) volume(r io.ReaderAt) (*Volume, error) {
 	if b.wide {
 		v.rootCluster = b.rootCluster
 		if !v.has(v.rootCluster) {
-			return nil, fmt.Errorf("%w: the root folder starts in cluster %d of %d", ErrCorrupt, v.rootCluster, v.clusters)
+			return nil, fmt.Errorf("%w: the root directory starts in cluster %d of %d", ErrCorrupt, v.rootCluster, v.clusters)
 		}
 		const oneActive = 0x80
 		if active := int64(b.flags & 0xf); b.flags&oneActive != 0 {
@@ -147,7 +147,7 @@ func (b *bootSector) volume(r io.ReaderAt) (*Volume, error) {
 // ClusterSize is the unit of allocation, in bytes.
 func (v *Volume) ClusterSize() int64 { return v.clusterSize }
 
-// Size is the room for files and folders, in bytes.
+// Size is the room for files and directories, in bytes.
 func (v *Volume) Size() int64 { return int64(v.clusters) * v.clusterSize }
 
 // Width is the kind of FAT: 12, 16 or 32.
