@@ -1,0 +1,46 @@
+package layout
+
+import (
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
+)
+
+// commandLine is dom0's: init= first, as nixpkgs' script writes it.
+func commandLine(g generation.Generation) (string, error) {
+	params, err := xencfg.Join("kernel parameter", g.Spec.KernelParams)
+	if err != nil {
+		return "", generation.Skipped(generation.BadParameter, err)
+	}
+	return strings.TrimRight("init="+g.Spec.Init+" "+params, " "), nil
+}
+
+// encodeConfig makes the text of a generation's xen.cfg. File names are as Xen takes them.
+func encodeConfig(g generation.Generation, kernel, ramdisk, devicetree string) ([]byte, error) {
+	options, err := xencfg.Join("Xen parameter", g.Spec.Xen.Params)
+	if err != nil {
+		return nil, generation.Skipped(generation.BadParameter, err)
+	}
+	cmdline, err := commandLine(g)
+	if err != nil {
+		return nil, err
+	}
+	text, err := xencfg.Config{
+		Options: options,
+		Kernel:  kernel,
+		CmdLine: cmdline,
+		Ramdisk: ramdisk,
+		DTB:     devicetree,
+	}.Encode()
+	return text, generation.Skipped(generation.BadParameter, err)
+}
+
+// efiPath writes a name on $BOOT as Xen's loader takes it: from the root of the
+// file system, with backslashes.
+func efiPath(name string) string {
+	if name == "" {
+		return ""
+	}
+	return `\` + strings.ReplaceAll(name, "/", `\`)
+}
