@@ -3,11 +3,11 @@ package bootbuilder
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -29,280 +29,128 @@ func Install(ctx context.Context, target Target, options Options, observer Obser
 // Check says, without writing, what would keep [Plan.Apply] from succeeding: no room, a
 // read-only file system, or a default generation that can't be built.
 func (p *Plan) Check() error {
-	if _, err := p.checkSpace(); err != nil {
+	if _, err := p.Steps(); err != nil {
 		return fileHint(err)
 	}
 	return p.Failed()
 }
 
-// Apply brings $BOOT in line with the plan. At any moment, and after a crash at any
-// moment, every entry names files that are whole:
-//
-//  1. Everything new is written and synced under staged names; nothing else changes.
-//     What fails up to here leaves all as it was.
-//  2. Payload gets its names, then entries, then loader.conf; each directory is synced
-//     before what relies on it.
-//  3. Only then stale entries go, then stale payload.
-//
-// Where that can't fit and dropping what is stale first makes it fit, loader.conf leaves
-// the stale entries first, and step 3 comes before step 1.
-//
-// ctx ending stops the run at the next point where that is safe.
+// Apply brings $BOOT in line with the plan, in the order of package transaction: at any moment, and after a power
+// cut at any moment, every entry names files that are complete. ctx ending stops the run at the next point where that is safe.
 func (p *Plan) Apply(ctx context.Context, observer Observer) error {
 	if !p.Changes() {
 		return p.Failed()
 	}
-	a := &applier{plan: p, observer: observer}
-	if err := a.run(ctx); err != nil {
+	steps, err := p.Steps()
+	if err != nil {
+		return fileHint(err)
+	}
+	_, err = steps.Run(ctx, transaction.Observer{
+		Step: func(s transaction.Step) { observer.step("%v", s) },
+		Progress: func(done, total int64, at transaction.Place) {
+			if observer.Progress != nil {
+				observer.Progress(done, total, at.Path())
+			}
+		},
+	})
+	if err != nil {
+		p.noSpace(err)
 		return fileHint(err)
 	}
 	return p.Failed()
 }
 
-type applier struct {
-	plan     *Plan
-	observer Observer
-	staged   []stagedFile
-	made     []string // directories this run made, outermost first
-	done     int64    // bytes written
-	total    int64
-	dirty    bool
+// Steps are what applying the plan does.
+func (p *Plan) Steps() (*transaction.Steps, error) {
+	steps, err := transaction.Plan(p.change())
+	p.noSpace(err)
+	return steps, err
 }
 
-// stagedFile is written and synced, and waits for its name.
-type stagedFile struct {
-	fsys       esp.FS
-	temp, name string
-	kind       FileKind
+// noSpace says of the generations that are not complete why.
+func (p *Plan) noSpace(err error) {
+	var space *SpaceError
+	if !errors.As(err, &space) {
+		return
+	}
+	for _, b := range p.bundles {
+		if slices.ContainsFunc(b.all(), func(f *file) bool { return !f.current }) {
+			b.gen.Out = &Out{Reason: NoSpace}
+		}
+	}
 }
 
-func (a *applier) run(ctx context.Context) error {
-	p := a.plan
+// change is the plan as the transaction takes it.
+func (p *Plan) change() transaction.Change {
+	boot := p.target.Boot
+	at := func(name string) transaction.Place { return transaction.Place{FS: boot, Name: name} }
+	c := transaction.Change{ESP: p.target.ESP, Boot: boot, BootsWithoutStale: p.bootsWithoutStale()}
 	for _, l := range p.stock.staged {
-		a.observer.step("remove %s, left by a run that was cut off", l.path())
-		if err := l.fsys.Remove(l.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		a.dirty = true
-	}
-	dropFirst, err := p.checkSpace()
-	if err != nil {
-		return err
-	}
-	if dropFirst {
-		if err := a.leaveStale(); err != nil {
-			return err
-		}
-		if err := a.removeStale(ctx); err != nil {
-			return err
-		}
-	}
-	if err := a.stageAll(ctx); err != nil {
-		a.rollBack()
-		return err
-	}
-	if err := a.commit(); err != nil {
-		a.rollBack()
-		return err
-	}
-	if !dropFirst {
-		if err := a.removeStale(ctx); err != nil {
-			return err
-		}
-	}
-	return a.sync()
-}
-
-// sync brings both file systems to the disk. systemd-boot-builder's own sync came before us.
-func (a *applier) sync() error {
-	p := a.plan
-	if !a.dirty {
-		return nil
-	}
-	if err := p.target.Boot.Sync(); err != nil {
-		return err
-	}
-	if p.target.ESP != p.target.Boot {
-		return p.target.ESP.Sync()
-	}
-	return nil
-}
-
-// stageAll writes everything new under staged names.
-func (a *applier) stageAll(ctx context.Context) error {
-	p := a.plan
-	for _, f := range p.writes {
-		a.total += f.size
+		c.Leftovers = append(c.Leftovers, transaction.Place{FS: l.fsys, Name: l.name})
 	}
 	for _, f := range p.writes {
-		if err := a.mkdir(path.Dir(f.name)); err != nil {
-			return err
+		w := transaction.Write{Place: at(f.name), Size: f.size, Text: f.text, Fill: f.write, Exists: f.exists}
+		switch {
+		case f.kind == KindEntry:
+			w.Kind = transaction.Entry
+		case strings.EqualFold(path.Dir(f.name), unifiedDir):
+			w.Kind = transaction.Image
 		}
-		if err := a.stage(ctx, p.target.Boot, f); err != nil {
-			return err
+		c.Writes = append(c.Writes, w)
+	}
+	gone := make(map[string]bool)
+	for _, e := range p.stale.entries {
+		if e.entry != "" {
+			c.StaleEntries = append(c.StaleEntries, at(e.entry))
 		}
 	}
-	if p.loader.changes() {
-		if err := esp.MkdirAll(p.target.ESP, path.Dir(loaderConf)); err != nil {
-			return err
+	for _, name := range p.stale.payload {
+		gone[strings.ToLower(name)] = true
+		if strings.EqualFold(path.Dir(name), unifiedDir) {
+			c.StaleImages = append(c.StaleImages, at(name))
+		} else {
+			c.StalePayload = append(c.StalePayload, at(name))
 		}
-		f := textFile(p.target.ESP, loaderConf, KindLoaderConf, p.loader.after)
-		return a.stage(ctx, p.target.ESP, f)
 	}
-	return ctx.Err()
+	if p.removal {
+		if _, err := boot.Stat(payloadDir); err == nil {
+			c.StaleDirectories = append(c.StaleDirectories, at(payloadDir))
+		}
+	}
+	var blank []*installed
+	for _, e := range p.stock.entries {
+		if e.entry != "" && len(e.text) > 0 && !slices.Contains(p.stale.entries, e) &&
+			slices.ContainsFunc(e.refs, func(ref string) bool { return gone[strings.ToLower(ref)] }) {
+			blank = append(blank, e)
+			c.Blank = append(c.Blank, at(e.entry))
+		}
+	}
+	if p.loader.changes() || len(blank) > 0 {
+		c.LoaderConf = &transaction.ConfChange{
+			Place:  transaction.Place{FS: p.target.ESP, Name: loaderConf},
+			Before: p.loader.before, After: p.loader.after, Detour: p.detour(blank),
+		}
+	}
+	return c
 }
 
-func (a *applier) stage(ctx context.Context, fsys esp.FS, f *file) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	a.observer.step("write %s (%s)", fsys.Path(f.name), FormatSize(f.size))
-	temp, err := esp.Stage(fsys, path.Dir(f.name), len(a.staged), func(w esp.Writer) error {
-		if a.observer.Progress != nil {
-			w = &progressWriter{Writer: w, a: a, name: fsys.Path(f.name)}
-		}
-		return f.write(ctx, w)
-	})
-	if err != nil {
-		return fmt.Errorf("write %s: %w", fsys.Path(f.name), err)
-	}
-	a.dirty = true
-	a.staged = append(a.staged, stagedFile{fsys, temp, f.name, f.kind})
-	return nil
-}
-
-// mkdir makes a directory and those above it, and remembers which are new.
-func (a *applier) mkdir(dir string) error {
-	boot := a.plan.target.Boot
-	var missing []string
-	for d := dir; d != "."; d = path.Dir(d) {
-		if _, err := boot.Stat(d); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		missing = append(missing, d)
-	}
-	slices.Reverse(missing)
-	a.made = append(a.made, missing...)
-	return esp.MkdirAll(boot, dir)
-}
-
-// commit gives what is staged its names: payload, entries, loader.conf.
-func (a *applier) commit() error {
-	phases := []func(FileKind) bool{
-		func(k FileKind) bool { return k != KindEntry && k != KindLoaderConf },
-		func(k FileKind) bool { return k == KindEntry },
-		func(k FileKind) bool { return k == KindLoaderConf },
-	}
-	for _, in := range phases {
-		var directories []directory
-		for i := range a.staged {
-			s := &a.staged[i]
-			if !in(s.kind) {
-				continue
-			}
-			if err := s.fsys.Rename(s.temp, s.name); err != nil {
-				return err
-			}
-			s.temp = ""
-			directories = addDirectory(directories, s.fsys, path.Dir(s.name))
-		}
-		if err := syncDirectorys(directories); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// directory is a directory with unsynced changes.
-type directory struct {
-	fsys esp.FS
-	name string
-}
-
-func addDirectory(list []directory, fsys esp.FS, name string) []directory {
-	f := directory{fsys, name}
-	if slices.Contains(list, f) {
-		return list
-	}
-	return append(list, f)
-}
-
-func syncDirectorys(list []directory) error {
-	for _, f := range list {
-		if err := f.fsys.SyncDir(f.name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rollBack removes what is staged and not in place yet, and directories made for it. What
-// has its name already stays: each such file is whole, and the next run finds it so.
-func (a *applier) rollBack() {
-	for _, s := range a.staged {
-		if s.temp != "" {
-			_ = s.fsys.Remove(s.temp)
-		}
-	}
-	for _, dir := range slices.Backward(a.made) {
-		_ = a.plan.target.Boot.Remove(dir) // fails where it is not empty, rightly
-	}
-}
-
-// leaveStale points loader.conf away from entries that are about to go.
-func (a *applier) leaveStale() error {
-	p := a.plan
+// detour is loader.conf while neither what is stale nor what is new is there: it starts the NixOS entry of the same generation.
+func (p *Plan) detour(blank []*installed) []byte {
 	if p.loader.conf == nil {
 		return nil
 	}
 	conf := esp.ParseLoaderConf(p.loader.before)
-	for _, k := range p.loader.keys {
-		if p.goesAway(k.from) {
-			if err := conf.Set(k.key, p.giveBack(nil)); err != nil {
-				return err
-			}
+	for _, key := range []string{"preferred", "default"} {
+		value, ok := conf.Get(key)
+		if !ok {
+			continue
+		}
+		away := p.goesAway(value) || slices.ContainsFunc(blank, func(e *installed) bool {
+			return names(value, e.entryID) || esp.IsGlob(value) && esp.MatchPattern(value, e.entryID)
+		})
+		if away && conf.Set(key, p.giveBack(p.exact(value))) != nil {
+			return nil
 		}
 	}
-	if string(conf.Bytes()) == string(p.loader.before) {
-		return nil
-	}
-	a.observer.step("point %s away from entries that go", p.target.ESP.Path(loaderConf))
-	if err := esp.WriteBytes(p.target.ESP, loaderConf, conf.Bytes()); err != nil {
-		return err
-	}
-	a.dirty = true
-	return p.target.ESP.SyncDir(path.Dir(loaderConf))
-}
-
-// removeStale removes entries, then the payload that none needs any more.
-func (a *applier) removeStale(ctx context.Context) error {
-	p := a.plan
-	var entries, payload []string
-	for _, e := range p.stale.entries {
-		if e.entry != "" {
-			entries = append(entries, e.entry)
-		}
-	}
-	payload = append(payload, p.stale.payload...)
-	for _, names := range [][]string{entries, payload} {
-		var directories []directory
-		for _, name := range names {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			a.observer.step("remove %s", p.target.Boot.Path(name))
-			if err := p.target.Boot.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			a.dirty = true
-			directories = addDirectory(directories, p.target.Boot, path.Dir(name))
-		}
-		if err := syncDirectorys(directories); err != nil {
-			return err
-		}
-	}
-	if len(payload) > 0 || len(p.stock.staged) > 0 {
-		_ = p.target.Boot.Remove(payloadDir) // only goes where it is empty
-	}
-	return nil
+	return conf.Bytes()
 }

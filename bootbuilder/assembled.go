@@ -201,12 +201,12 @@ func (j *joined) Close() error {
 // cancelableWriter ends a long write once ctx ends.
 type cancelableWriter struct {
 	ctx context.Context
-	esp.Writer
+	pe.Destination
 }
 
 func (c cancelableWriter) Write(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.Writer.Write(p)
+	return c.Destination.Write(p)
 }

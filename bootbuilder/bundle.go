@@ -3,6 +3,7 @@ package bootbuilder
 import (
 	"context"
 	"io/fs"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -81,8 +82,9 @@ func textFile(boot esp.FS, name string, kind FileKind, text []byte) *file {
 			return err
 		},
 		same: func(context.Context) (bool, error) {
-			have, err := esp.ReadFile(boot, name, int64(len(text)))
-			return err == nil && string(have) == string(text), nil
+			have, err := esp.ReadFile(boot, name, int64(len(text))+4096)
+			return err == nil && (string(have) == string(text) ||
+				kind == KindEntry && len(have)%esp.SectorSize == 0 && strings.TrimRight(string(have), "\n") == strings.TrimRight(string(text), "\n")), nil
 		},
 	}
 }

@@ -2,6 +2,7 @@ package bootbuilder
 
 import (
 	"context"
+	"fmt"
 	"path"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -19,14 +20,19 @@ func embeddedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, er
 		return nil, err
 	}
 	b := &bundle{gen: g, config: text, version: xenVersion(g), entryID: g.ID + ".conf"}
-	b.image = path.Join(nixosDir, g.ID+".efi")
+	r := recipe{
+		base:     bootFile{store: g.Spec.Xen.EFIPath},
+		sections: []section{{name: ".config", text: text}},
+	}
+	sum, err := in.recipeSum(ctx, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	b.image = path.Join(payloadDir, fmt.Sprintf("%s-%x.efi", g.ID, sum[:8]))
 	if err := esp.ValidFileName(path.Base(b.image)); err != nil {
 		return nil, need(BadParameter, err)
 	}
-	image, err := assembledFile(in, b.image, recipe{
-		base:     bootFile{store: g.Spec.Xen.EFIPath},
-		sections: []section{{name: ".config", text: text}},
-	})
+	image, err := assembledFile(in, b.image, r)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +44,7 @@ func embeddedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, er
 // besideImage names a file in the image's own directory by its bare name, as the script
 // does, and any other from the root.
 func besideImage(name string) string {
-	if path.Dir(name) == nixosDir {
+	if path.Dir(name) == payloadDir {
 		return path.Base(name)
 	}
 	return efiPath(name)

@@ -54,6 +54,13 @@ func readEntry(boot esp.FS, file string, name esp.Name) (*installed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.Trim(string(text), "\n\x00") == "" {
+		// Of our name, and blank: a run that was cut off has made it.
+		return &installed{
+			id: name.ID(), entryID: path.Base(file), entry: file, text: text, parsed: &esp.Entry{},
+			layout: LayoutShared, broken: fmt.Errorf("%s: is blank", boot.Path(file)),
+		}, nil
+	}
 	parsed, err := esp.ParseEntry(text)
 	if err != nil {
 		return nil, err
@@ -67,7 +74,7 @@ func readEntry(boot esp.FS, file string, name esp.Name) (*installed, error) {
 		id: name.ID(), entryID: path.Base(file), entry: file, text: text, parsed: parsed,
 		image: image, refs: []string{image},
 	}
-	if strings.EqualFold(path.Dir(image), payloadDir) {
+	if strings.EqualFold(path.Dir(image), payloadDir) && !scriptFile.MatchString(path.Base(image)) {
 		e.layout = LayoutShared
 		e.readShared(boot)
 	} else {

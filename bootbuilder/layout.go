@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -163,5 +164,5 @@ func entryFile(boot esp.FS, g *Generation, image, options string) (*file, error)
 	if err := esp.ValidFileName(name); err != nil {
 		return nil, need(BadParameter, err)
 	}
-	return textFile(boot, path.Join(entriesDir, name), KindEntry, text), nil
+	return textFile(boot, path.Join(entriesDir, name), KindEntry, transaction.Pad(text)), nil
 }

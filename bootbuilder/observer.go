@@ -1,10 +1,6 @@
 package bootbuilder
 
-import (
-	"fmt"
-
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
-)
+import "fmt"
 
 // Observer is told what [Plan.Apply] does; the zero value listens to nothing.
 type Observer struct {
@@ -19,18 +15,4 @@ func (o Observer) step(format string, args ...any) {
 	if o.Step != nil {
 		o.Step(fmt.Sprintf(format, args...))
 	}
-}
-
-// progressWriter counts bytes on their way to a file.
-type progressWriter struct {
-	esp.Writer
-	a    *applier
-	name string
-}
-
-func (w *progressWriter) Write(b []byte) (int, error) {
-	n, err := w.Writer.Write(b)
-	w.a.done += int64(n)
-	w.a.observer.Progress(w.a.done, w.a.total, w.name)
-	return n, err
 }

@@ -38,7 +38,7 @@ func sharedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, erro
 		return nil, need(XenMissing, err)
 	}
 	image.key = "xen " + b.image // two store paths may hold the same Xen
-	cfgName := configName(g.ID)
+	cfgName := configName(g.ID, text)
 	if err := esp.ValidFileName(cfgName); err != nil {
 		return nil, need(BadParameter, err)
 	}
@@ -50,15 +50,18 @@ func sharedLayout(ctx context.Context, in *inputs, g *Generation) (*bundle, erro
 // configOption stands in front of the name of a xen.cfg in an entry's options.
 const configOption = "xen.efi -cfg="
 
-// configName is what a generation's xen.cfg is called. It is one word of Xen's load options:
-// an id that can't be one, such as that of a profile with a blank in its name, is hashed.
-func configName(id string) string {
+// configName is what a generation's xen.cfg is called: by what is in it, so that one that an entry names is never written
+// again. It is one word of Xen's load options: an id that can't be one, such as that of a profile with a blank in its
+// name, is hashed.
+func configName(id string, text []byte) string {
 	for _, r := range id {
 		if r <= ' ' || r > '~' || r == '/' || r == '\\' {
-			return fmt.Sprintf("xen-%x.cfg", sha256.Sum256([]byte(id)))
+			id = fmt.Sprintf("xen-%x", sha256.Sum256([]byte(id)))
+			break
 		}
 	}
-	return id + ".cfg"
+	sum := sha256.Sum256(text)
+	return fmt.Sprintf("%s-%x.cfg", id, sum[:8])
 }
 
 // sharedImageName names a Xen image by what it holds.

@@ -51,7 +51,11 @@ func readStock(target Target) (*stock, error) {
 			if !ownPayload(name) {
 				continue
 			}
-			if dir == unifiedDir {
+			if dir == unifiedDir && xenAlias(path.Base(name), "efi") {
+				if !oursInside(boot, name) {
+					continue
+				}
+			} else if dir == unifiedDir {
 				e := readUnified(boot, name)
 				if e == nil {
 					s.strange = append(s.strange, name)
@@ -70,6 +74,10 @@ func readStock(target Target) (*stock, error) {
 		return nil, err
 	}
 	for _, name := range names {
+		if xenAlias(path.Base(name), "conf") && oursInside(boot, name) {
+			s.payload = append(s.payload, name)
+			continue
+		}
 		n, ok := esp.ParseName(path.Base(name))
 		if !ok || n.Kind != esp.Xen {
 			continue
@@ -113,11 +121,43 @@ func (s *stock) list(boot esp.FS, dir string) ([]string, error) {
 		name := path.Join(dir, e.Name())
 		switch {
 		case e.IsDir():
-		case esp.IsStaged(e.Name()):
+		case esp.IsStaged(e.Name()), esp.IsShortNameOf(e.Name(), ".xen-boot-builder-", "tmp"):
 			s.staged = append(s.staged, leftover{boot, name})
 		default:
 			names = append(names, name)
 		}
 	}
 	return names, nil
+}
+
+// oursInside reports whether a file that lost its long name holds what we write: nothing yet, blank
+// lines, an entry for payload of ours, or a Xen image with a .config.
+func oursInside(boot esp.FS, name string) bool {
+	f, err := boot.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, esp.SectorSize)
+	n, _ := f.ReadAt(head, 0)
+	text := strings.Trim(string(head[:n]), "\x00\n")
+	if text == "" {
+		return true
+	}
+	if strings.HasPrefix(text, "MZ") {
+		g, image, err := openPE(boot, name)
+		if err != nil {
+			return false
+		}
+		defer g.Close()
+		_, ok := image.Section(".config")
+		return ok
+	}
+	e, err := esp.ParseEntry([]byte(text))
+	if err != nil {
+		return false
+	}
+	efi, _ := e.Get("efi")
+	file, ok := esp.BootPath(efi)
+	return ok && ownPayload(file)
 }

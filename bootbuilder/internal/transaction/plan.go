@@ -150,8 +150,8 @@ func (p *planner) fitAll() error {
 	if after == nil {
 		after = c.Before
 	}
-	if p.first && c.Detour != nil {
-		now, _ = p.detour()
+	if text, _ := p.detour(); p.first && text != nil {
+		now = text
 	}
 	if after == nil || now != nil && sameText(now, after) {
 		return nil
