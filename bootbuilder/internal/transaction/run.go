@@ -277,9 +277,9 @@ func (c *counted) WriteAt(b []byte, off int64) (int, error) {
 	return n, err
 }
 
-// lengthen makes names in a directory and takes them away again: each takes as many slots as a name can.
+// lengthen makes names in a directory and takes them away again: each takes nine slots.
 func lengthen(dir Place, size int64) error {
-	const letters = 255
+	const letters = 104 // mtools takes names as long as a cluster of 512 bytes has slots for
 	per := int64(1+(letters+slotLetters-1)/slotLetters) * slotSize
 	var list []string
 	for n := int64(0); n*per < size-per; n++ {
