@@ -15,6 +15,7 @@ type hinted struct {
 }
 
 func (h hinted) Unwrap() error { return h.error }
+func (h hinted) Hint() string  { return h.hint }
 
 // WithHint adds a word on what the user can do about err. A nil err stays nil.
 func WithHint(err error, hint string) error {
@@ -26,13 +27,9 @@ func WithHint(err error, hint string) error {
 
 // Hint is what the user can do about err, or "".
 func Hint(err error) string {
-	var h hinted
+	var h interface{ Hint() string }
 	if errors.As(err, &h) {
-		return h.hint
-	}
-	var own interface{ Hint() string }
-	if errors.As(err, &own) {
-		return own.Hint()
+		return h.Hint()
 	}
 	return ""
 }
