@@ -46,3 +46,16 @@ func parseTry(s string) (uint, bool) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	return uint(n), err == nil
 }
+
+// CutTries splits the file name of an entry or image into the name without its boot
+// counter, suffix kept, and the counter, nil where it has none:
+// "nixos-2+3.conf" is "nixos-2.conf" and +3.
+func CutTries(file string) (string, *Tries) {
+	for _, suffix := range []string{entrySuffix, stubSuffix} {
+		if stem, ok := cutSuffix(file, suffix); ok {
+			base, tries := splitTries(stem)
+			return base + file[len(stem):], tries
+		}
+	}
+	return file, nil
+}
