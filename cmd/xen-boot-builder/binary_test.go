@@ -26,17 +26,18 @@ func TestBinary(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	for name, test := range map[string]func(*testing.T, binary){
-		"faults":       testFaults,
-		"no-op":        testNoOp,
-		"two at once":  testTwoAtOnce,
-		"terminated":   testTerminated,
-		"progress bar": testProgressBar,
-		"nobody reads": testNobodyReads,
-		"sizes":        testSizes,
-		"read-only":    testReadOnly,
-		"permissions":  testPermissions,
-		"drop-in":      testDropIn,
-		"bootctl":      testBootctl,
+		"faults":        testFaults,
+		"no-op":         testNoOp,
+		"two at once":   testTwoAtOnce,
+		"terminated":    testTerminated,
+		"second signal": testSecondSignal,
+		"progress bar":  testProgressBar,
+		"nobody reads":  testNobodyReads,
+		"sizes":         testSizes,
+		"read-only":     testReadOnly,
+		"permissions":   testPermissions,
+		"drop-in":       testDropIn,
+		"bootctl":       testBootctl,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

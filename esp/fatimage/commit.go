@@ -81,7 +81,7 @@ func (im *Image) untouched() error {
 }
 
 func (im *Image) carryOut(target string) (err error) {
-	f, err := copyImage(im.file, target)
+	f, err := copyImage(im.ctx, im.file, target)
 	if err != nil {
 		return err
 	}
@@ -120,12 +120,16 @@ func (im *Image) carryOut(target string) (err error) {
 
 // carryOut first makes room, then fills it.
 func (v *volume) carryOut(m mtools, work string) error {
-	if err := m.each("", "mdel", nil, onImage(v.goneFiles)); err != nil {
+	if err := v.checkChains(); err != nil {
+		return err
+	}
+	dir := filepath.Dir(m.image)
+	if err := m.each(dir, "mdel", nil, onImage(v.goneFiles)); err != nil {
 		return err
 	}
 	// One by one: a directory has to be empty when its turn comes.
-	for _, dir := range v.goneDirs {
-		if err := m.each("", "mrd", nil, onImage([]string{dir})); err != nil {
+	for _, gone := range v.goneDirs {
+		if err := m.each(dir, "mrd", nil, onImage([]string{gone})); err != nil {
 			return err
 		}
 	}
@@ -134,7 +138,7 @@ func (v *volume) carryOut(m mtools, work string) error {
 	for _, d := range dirs {
 		names = append(names, d.path())
 	}
-	if err := m.each("", "mmd", nil, onImage(names)); err != nil {
+	if err := m.each(dir, "mmd", nil, onImage(names)); err != nil {
 		return err
 	}
 	for i, group := range byDirectory(files) {

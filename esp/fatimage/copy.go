@@ -1,6 +1,7 @@
 package fatimage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ import (
 // copyImage makes a file with the content, mode and owner of another, sharing blocks where the
 // file system can and leaving holes as holes where it can't. It is open for reading
 // and writing.
-func copyImage(from *os.File, to string) (f *os.File, err error) {
+func copyImage(ctx context.Context, from *os.File, to string) (f *os.File, err error) {
 	info, err := from.Stat()
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func copyImage(from *os.File, to string) (f *os.File, err error) {
 		}
 	}()
 	if err := unix.IoctlFileClone(int(f.Fd()), int(from.Fd())); err != nil {
-		if err := copyData(f, from, info.Size()); err != nil {
+		if err := copyData(ctx, f, from, info.Size()); err != nil {
 			return f, fmt.Errorf("copy the image: %w", err)
 		}
 	}
@@ -43,12 +44,18 @@ func copyImage(from *os.File, to string) (f *os.File, err error) {
 	return f, f.Chmod(info.Mode().Perm())
 }
 
+// copyChunk is how much is copied between two looks at the context, in bytes.
+const copyChunk = 64 << 20
+
 // copyData copies what is not a hole.
-func copyData(to, from *os.File, size int64) error {
+func copyData(ctx context.Context, to, from *os.File, size int64) error {
 	if err := to.Truncate(size); err != nil {
 		return err
 	}
 	for at := int64(0); at < size; {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		start, err := from.Seek(at, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) { // nothing but a hole up to the end
 			return nil
@@ -66,7 +73,8 @@ func copyData(to, from *os.File, size int64) error {
 		if _, err := to.Seek(start, io.SeekStart); err != nil {
 			return err
 		}
-		if _, err := io.CopyN(to, from, min(end, size)-start); err != nil {
+		end = min(end, size, start+copyChunk)
+		if _, err := io.CopyN(to, from, end-start); err != nil {
 			return err
 		}
 		at = end

@@ -28,9 +28,13 @@ var (
 	ErrNotFile = errors.New("not a regular file")
 )
 
+// ErrDamaged is what an error about a file system whose parts contradict each other wraps:
+// fsck.vfat may repair it.
+var ErrDamaged = fat.ErrCorrupt
+
 // Image is the image of an ESP, or of a disk with one. It is safe for concurrent use.
 type Image struct {
-	ctx  context.Context // ends the mtools runs of Sync, which is handed none
+	ctx  context.Context // ends all reading, and the mtools runs of Sync, which is handed none
 	name string          // as given, for messages
 	path string          // without symbolic links
 
@@ -47,7 +51,7 @@ type Image struct {
 
 // Open opens an image file for reading and writing: that of a FAT file system, or that
 // of a disk whose GPT or MBR names one EFI system partition. Nothing is written before
-// the first Sync; ctx ending stops a Sync.
+// the first Sync. Once ctx has ended nothing is read or written any more.
 func Open(ctx context.Context, name string) (*Image, error) {
 	path, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -115,7 +119,8 @@ func (im *Image) adopt(f *os.File) error {
 }
 
 // volumes finds the file systems.
-func (im *Image) volumes(f io.ReaderAt, size int64) (espVolume, bootVolume *volume, err error) {
+func (im *Image) volumes(file io.ReaderAt, size int64) (espVolume, bootVolume *volume, err error) {
+	f := contextReader{im.ctx, file}
 	parts, tableErr := disk.Partitions(f, size)
 	espPart, bootPart, partErr := choose(parts)
 	if espPart == nil {
@@ -140,6 +145,20 @@ func (im *Image) volumes(f io.ReaderAt, size int64) (espVolume, bootVolume *volu
 	}
 	bootVolume, err = im.openPartition(f, *bootPart)
 	return espVolume, bootVolume, err
+}
+
+// contextReader ends with a context. A file system in an image may be far larger than the
+// file, which can have holes, and hold chains that cost much to follow.
+type contextReader struct {
+	ctx context.Context
+	io.ReaderAt
+}
+
+func (r contextReader) ReadAt(p []byte, off int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, r.ctx.Err()
+	}
+	return r.ReaderAt.ReadAt(p, off)
 }
 
 func (im *Image) openPartition(f io.ReaderAt, p disk.Partition) (*volume, error) {

@@ -2,13 +2,17 @@ package fatimage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/xen-boot-builder/xen-boot-builder/internal/program"
 )
 
 // checkTools reports a missing mtools before there is work to lose.
@@ -24,25 +28,31 @@ func checkTools() error {
 // mtools runs the tools on one file system in an image file.
 type mtools struct {
 	ctx    context.Context
-	image  string
-	offset int64 // of the file system, in bytes
+	image  string // without symbolic links
+	offset int64  // of the file system, in bytes
 }
 
 // maxArguments bounds the bytes of names handed to one process, well below what Linux allows.
 const maxArguments = 64 << 10
 
 // each runs a tool on names, in as few processes as their number allows; after is what
-// follows them. dir is where relative names start.
+// follows them. dir is the directory of the host to start in.
 func (m mtools) each(dir, tool string, options, names []string, after ...string) error {
+	// mtools takes what is behind "@@" for an offset, and looks for the first: seen from where
+	// the run starts, the image's name has only parts of our own making.
+	image, err := filepath.Rel(dir, m.image)
+	if err != nil {
+		return err
+	}
 	for len(names) > 0 {
 		n, size := 0, 0
 		for n < len(names) && (n == 0 || size+len(names[n]) < maxArguments) {
 			size += len(names[n]) + 1
 			n++
 		}
-		args := append([]string{"-i", fmt.Sprintf("%s@@%d", m.image, m.offset)}, options...)
+		args := append([]string{tool, "-i", fmt.Sprintf("%s@@%d", image, m.offset)}, options...)
 		args = append(append(args, names[:n]...), after...)
-		if err := m.run(dir, tool, args); err != nil {
+		if err := m.run(dir, args); err != nil {
 			return err
 		}
 		names = names[n:]
@@ -50,25 +60,27 @@ func (m mtools) each(dir, tool string, options, names []string, after ...string)
 	return nil
 }
 
-func (m mtools) run(dir, tool string, args []string) error {
-	cmd := exec.CommandContext(m.ctx, tool, args...)
-	cmd.Dir = dir
-	cmd.Env = environment(os.Environ())
-	out, err := cmd.CombinedOutput() // no stdin: nothing waits for an answer
+// run runs a tool. It ends with m.ctx, and with this process.
+func (m mtools) run(dir string, args []string) error {
+	_, err := program.Program{Argv: args, Env: environment(os.Environ()), Dir: dir}.Run(m.ctx)
 	if err == nil {
 		return nil
 	}
 	if m.ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", tool, m.ctx.Err())
+		return fmt.Errorf("%s: %w", args[0], m.ctx.Err())
 	}
-	said, full := strings.TrimSpace(string(out)), fullDisk(string(out))
-	if said == "" {
-		said = "it gave no reason"
+	var failed *program.Error
+	if !errors.As(err, &failed) {
+		return err
 	}
-	if full != nil {
-		return fmt.Errorf("%s: %s: %w", tool, shorten(said), full)
+	said := "it gave no reason"
+	if failed.Output != "" {
+		said = shorten(failed.Output)
 	}
-	return fmt.Errorf("%s: %s: %w", tool, shorten(said), err)
+	if full := fullDisk(failed.Output); full != nil {
+		return fmt.Errorf("%s: %s: %w", args[0], said, full)
+	}
+	return fmt.Errorf("%s: %s: %w", args[0], said, failed.Err)
 }
 
 // fullDisk finds mtools' words for a full disk, or for a FAT12 or FAT16 root directory that is full.

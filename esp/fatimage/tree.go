@@ -1,6 +1,7 @@
 package fatimage
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -17,6 +18,8 @@ type volume struct {
 	fat  *fat.Volume
 	root *node
 	free int64 // bytes in free clusters of the image
+	// The directories of the image that were looked into, by their first cluster.
+	dirs map[uint32]*node
 	// What is on the image and has to go, by its name there; directories innermost first.
 	goneFiles, goneDirs []string
 	taken               int64 // bytes that the changes take, less what they free
@@ -27,13 +30,13 @@ func (im *Image) newVolume(v *fat.Volume, part disk.Partition) (*volume, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &volume{im: im, part: part, fat: v, root: &node{entry: v.Root(), onImage: true}, free: free}, nil
+	return &volume{im: im, part: part, fat: v, root: &node{entry: v.Root(), onImage: true}, free: free, dirs: make(map[uint32]*node)}, nil
 }
 
 func (v *volume) replace(by *volume) {
 	v.part, v.fat, v.root = by.part, by.fat, by.root
 	v.goneFiles, v.goneDirs, v.taken = nil, nil, 0
-	v.free = by.free
+	v.free, v.dirs = by.free, by.dirs
 }
 
 // node is a file or directory. A directory of the image is read when it is first looked into, so
@@ -59,15 +62,32 @@ func (n *node) path() string {
 	return path.Join(n.parent.path(), n.entry.Name)
 }
 
+// depth counts the directories above.
+func (n *node) depth() int {
+	depth := 0
+	for ; n.parent != nil; n = n.parent {
+		depth++
+	}
+	return depth
+}
+
 // load reads a directory's entries from the image, once.
 func (v *volume) load(n *node) error {
 	if n.loaded {
 		return nil
 	}
+	// A directory that lies in itself, or in two places, would make a tree without end.
+	if same := v.dirs[n.entry.Start()]; same != nil && same != n {
+		return fmt.Errorf("%w: the directory is %s at the same time", ErrDamaged, v.Path(same.path()))
+	}
+	if n.depth() > fat.MaxDepth {
+		return fmt.Errorf("%w: more than %d directories in each other", ErrDamaged, fat.MaxDepth)
+	}
 	list, err := v.fat.ReadDir(n.entry)
 	if err != nil {
 		return err
 	}
+	v.dirs[n.entry.Start()] = n
 	n.children = make(map[string]*node)
 	var nodes []*node
 	for _, e := range list {

@@ -26,6 +26,9 @@ func (v *Volume) Root() Entry {
 	return Entry{Name: ".", Dir: true, first: v.rootCluster, root: true}
 }
 
+// Start is the first cluster, by which a directory is told from another; 0 is none.
+func (e Entry) Start() uint32 { return e.first }
+
 // Attributes of an entry.
 const (
 	attrLabel = 0x08

@@ -3,68 +3,61 @@ package fat
 import (
 	"fmt"
 	"io"
-	"slices"
-	"sort"
 )
 
-// Open opens a file for reading. An entry of another volume reads as garbage.
+// Open opens a file for reading. Its chain is followed as far as it is read, so that is where
+// a damaged one is an error. An entry of another volume reads as garbage.
 func (v *Volume) Open(e Entry) (*io.SectionReader, error) {
-	var s span
-	if e.Size > 0 {
-		if e.Size > v.Size() {
-			return nil, fmt.Errorf("%w: the file is larger than the file system", ErrCorrupt)
-		}
-		extents, err := v.chain(e.first, uint32((e.Size+v.clusterSize-1)/v.clusterSize), true)
-		if err != nil {
-			return nil, err
-		}
-		s = newSpan(v, extents)
+	if e.Size > v.Size() {
+		return nil, fmt.Errorf("%w: the file is larger than the file system", ErrCorrupt)
 	}
-	return io.NewSectionReader(s, 0, e.Size), nil
+	return io.NewSectionReader(content{v, e.first}, 0, e.Size), nil
 }
 
-// span reads a chain as one piece.
-type span struct {
-	v       *Volume
-	extents []extent
-	ends    []int64 // where in the piece each extent ends
-}
-
-func newSpan(v *Volume, extents []extent) span {
-	s := span{v: v, extents: extents, ends: make([]int64, len(extents))}
-	var end int64
-	for i, e := range extents {
-		end += int64(e.count) * v.clusterSize
-		s.ends[i] = end
-	}
-	return s
+// content reads a chain as one piece.
+type content struct {
+	v     *Volume
+	first uint32
 }
 
 // ReadAt implements [io.ReaderAt].
-func (s span) ReadAt(p []byte, off int64) (int, error) {
-	total := 0
-	i := sort.Search(len(s.ends), func(i int) bool { return s.ends[i] > off })
-	for ; i < len(s.extents) && total < len(p); i++ {
-		e := s.extents[i]
-		within := off - (s.ends[i] - int64(e.count)*s.v.clusterSize)
-		n := min(int64(len(p)-total), s.ends[i]-off)
-		at := s.v.dataAt + int64(e.first-firstCluster)*s.v.clusterSize + within
-		m, err := s.v.r.ReadAt(p[total:total+int(n)], at)
+func (c content) ReadAt(p []byte, off int64) (int, error) {
+	v, total := c.v, 0
+	for total < len(p) {
+		e, err := v.extent(c.first, off, int64(len(p)-total))
+		if err != nil {
+			return total, err
+		}
+		start := (e.end - int64(e.count)) * v.clusterSize
+		n := min(int64(len(p)-total), e.end*v.clusterSize-off)
+		at := v.dataAt + int64(e.first-firstCluster)*v.clusterSize + off - start
+		m, err := v.r.ReadAt(p[total:total+int(n)], at)
 		total += m
 		off += int64(m)
 		if int64(m) < n {
 			return total, err
 		}
 	}
-	if total < len(p) {
-		return total, io.EOF
-	}
 	return total, nil
 }
 
-// directoryBytes reads a directory whole, up to the two MiB that the specification allows.
+// extent gives the part of a chain that holds the byte at off, with up to size bytes behind it.
+func (v *Volume) extent(first uint32, off, size int64) (extent, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := off / v.clusterSize
+	c := v.chains.from(first, (off+size+v.clusterSize-1)/v.clusterSize)
+	if err := c.atLeast(n + 1); err != nil {
+		return extent{}, err
+	}
+	return c.find(n), nil
+}
+
+// maxDirectory is what the specification allows a directory, in bytes.
+const maxDirectory = 65536 * entrySize
+
+// directoryBytes reads a directory.
 func (v *Volume) directoryBytes(e Entry) ([]byte, error) {
-	limit := 65536 * entrySize / v.clusterSize // clusters; more would be a loop
 	if e.root && v.width != 32 {
 		b := make([]byte, v.rootSize)
 		if _, err := v.r.ReadAt(b, v.rootAt); err != nil {
@@ -72,14 +65,28 @@ func (v *Volume) directoryBytes(e Entry) ([]byte, error) {
 		}
 		return b, nil
 	}
-	extents, err := v.chain(e.first, uint32(min(max(limit, 1), int64(v.clusters))), false)
+	v.mu.Lock()
+	size, err := v.directorySize(v.chains, e)
+	v.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	s := newSpan(v, extents)
-	b := make([]byte, slices.Max(s.ends))
-	if _, err := s.ReadAt(b, 0); err != nil {
+	b := make([]byte, size)
+	if _, err := (content{v, e.first}).ReadAt(b, 0); err != nil {
 		return nil, fmt.Errorf("read directory: %w", err)
 	}
 	return b, nil
+}
+
+// directorySize follows a directory's chain to its end.
+func (v *Volume) directorySize(cs *chains, e Entry) (int64, error) {
+	limit := max(maxDirectory/v.clusterSize, 1)
+	c := cs.from(e.first, limit+1)
+	switch {
+	case c.length() > limit:
+		return 0, fmt.Errorf("%w: a directory of more than %d clusters", ErrCorrupt, limit)
+	case c.err != nil:
+		return 0, c.err
+	}
+	return c.length() * v.clusterSize, nil
 }

@@ -72,42 +72,6 @@ func (v *Volume) last(entry uint32) bool {
 	}
 }
 
-// extent is a run of clusters.
-type extent struct{ first, count uint32 }
-
-// chain follows a chain for at most limit clusters. Where exact is set it has to be that long,
-// otherwise it may end before.
-func (v *Volume) chain(first, limit uint32, exact bool) ([]extent, error) {
-	t := newTable(v, 4<<10)
-	var list []extent
-	c := first
-	for n := uint32(0); n < limit; n++ {
-		if !v.has(c) {
-			return nil, fmt.Errorf("%w: a chain leads to cluster %d of %d", ErrCorrupt, c, v.clusters)
-		}
-		if end := len(list) - 1; end >= 0 && c == list[end].first+list[end].count {
-			list[end].count++
-		} else {
-			list = append(list, extent{c, 1})
-		}
-		entry, err := t.next(c)
-		if err != nil {
-			return nil, err
-		}
-		if v.last(entry) {
-			if exact && n+1 < limit {
-				return nil, fmt.Errorf("%w: a chain ends after %d of %d clusters", ErrCorrupt, n+1, limit)
-			}
-			return list, nil
-		}
-		c = entry
-	}
-	if !exact {
-		return nil, fmt.Errorf("%w: a chain is longer than %d clusters, or a loop", ErrCorrupt, limit)
-	}
-	return list, nil
-}
-
 // Free counts the bytes in free clusters.
 func (v *Volume) Free() (int64, error) {
 	t := newTable(v, 64<<10)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"sync"
 )
 
 // ErrNotFAT is returned by [Open] for bytes that hold no FAT file system.
@@ -26,6 +27,9 @@ type Volume struct {
 	rootSize    int64
 	rootCluster uint32 // FAT32
 	dataAt      int64
+
+	mu     sync.Mutex // guards chains
+	chains *chains
 }
 
 // bootSector is what the first sector says, in its own units.
@@ -141,6 +145,7 @@ func (b *bootSector) volume(r io.ReaderAt) (*Volume, error) {
 			v.tableAt += active * v.tableSize
 		}
 	}
+	v.chains = newChains(v)
 	return v, nil
 }
 
