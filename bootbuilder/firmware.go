@@ -9,21 +9,21 @@ import (
 )
 
 // firmware is what the running machine's EFI variables say.
-type firmware struct {
+type firmwareState struct {
 	state  secureboot.State
 	vars   nextboot.Vars
 	canArm bool // LoaderEntryOneShot can be written
 }
 
 // enforcing reports whether the firmware is known to refuse unsigned images.
-func (f firmware) enforcing() bool { return f.state.Known && f.state.Enabled }
+func (f firmwareState) enforcing() bool { return f.state.Known && f.state.Enabled }
 
 // readFirmware reads the variables, where the options name them.
-func readFirmware(dir string) (firmware, []Warning) {
+func readFirmware(dir string) (firmwareState, []Warning) {
 	if dir == "" {
-		return firmware{}, nil
+		return firmwareState{}, nil
 	}
-	var f firmware
+	var f firmwareState
 	var warnings []Warning
 	var err error
 	if f.state, err = secureboot.ReadState(dir); err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // Inspection is what is on $BOOT, as [List] and [Verify] see it.
@@ -137,8 +136,8 @@ func newInspector(target Target, options InspectOptions) (*inspector, error) {
 	if i.conf, err = readLoaderConf(target); err != nil {
 		return nil, fileHint(err)
 	}
-	firmware, _ := readFirmware(options.EFIVars)
-	w := worldOf(target, Options{}, firmware, i.inv, i.conf, "", nil)
+	fw, _ := readFirmware(options.EFIVars)
+	w := worldOf(target, Options{}, fw, i.inv, i.conf, "", nil)
 	i.menu = w.input.Before
 	i.start = nextboot.Starts(i.conf.text, w.input.Vars, i.menu, w.input.Version)
 	if i.start.ID != "" {

@@ -49,17 +49,17 @@ type world struct {
 
 // worldOf gathers it.
 func worldOf(
-	target Target, options Options, firmware firmware, inv *installed.Inventory,
+	target Target, options Options, fw firmwareState, inv *installed.Inventory,
 	conf loaderConf, current string, found []generation.Generation,
 ) world {
 	w := world{found: found, inv: inv, input: nextboot.Input{
-		Conf: conf.text, Vars: firmware.vars, Policy: policyOf(options.Default),
+		Conf: conf.text, Vars: fw.vars, Policy: policyOf(options.Default),
 		Version:      efivars.InstalledVersion(target.ESP),
 		Before:       menuOf(target, inv),
 		FromProfiles: options.From == FromProfiles,
-		Refused:      firmware.state.Known && firmware.state.Enabled && !options.signs(),
+		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
 		Undecided:    len(found) == 0,
-		CanArm:       firmware.canArm,
+		CanArm:       fw.canArm,
 	}}
 	for _, g := range found {
 		w.input.Generations = append(w.input.Generations, generationOf(g, current))

@@ -20,7 +20,7 @@ type Plan struct {
 	target    Target
 	options   Options
 	removal   bool // a plan that leaves nothing of ours
-	firmware  firmware
+	firmware  firmwareState
 	inventory *installed.Inventory
 	outcomes  []outcome // from old to new, each profile by itself
 	verdict   verdict
@@ -93,7 +93,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		return nil, WithHint(err, "--root is where the NixOS system is mounted")
 	}
 	res.secrets = &secrets{root: res.root}
-	firmware, warnings := readFirmware(options.EFIVars)
+	fw, warnings := readFirmware(options.EFIVars)
 	inventory, err := readInventory(target)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if err != nil {
 		return nil, err
 	}
-	world := worldOf(target, options, firmware, inventory, conf, system.Current, found.Generations)
+	world := worldOf(target, options, fw, inventory, conf, system.Current, found.Generations)
 	outcomes, err := choose(found.Generations, options, res.root, world.meant())
 	if err != nil {
 		return nil, err
@@ -129,9 +129,9 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		return nil, spaceErr
 	}
 	warnings = append(warnings, advice...)
-	warnings = append(warnings, warn(target, options, firmware, inventory, conf, outcomes, verdict, next)...)
+	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
 	return &Plan{
-		target: target, options: options, firmware: firmware, inventory: inventory,
+		target: target, options: options, firmware: fw, inventory: inventory,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
 		change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil

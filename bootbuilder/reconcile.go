@@ -3,6 +3,7 @@ package bootbuilder
 import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -99,7 +100,7 @@ func toWrite(outcomes []outcome) []plannedFile {
 func toKeep(outcomes []outcome, inv *installed.Inventory) []installed.Entry {
 	var kept []installed.Entry
 	for _, e := range inv.Entries {
-		if e.Broken != nil && !unreadable(e.Broken) {
+		if e.Broken != nil && !menu.Unreadable(e.Broken) {
 			continue
 		}
 		for _, o := range outcomes {

@@ -8,7 +8,6 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // NewRemoval is the plan that takes every Xen entry and payload of ours away, and gives
@@ -45,7 +44,7 @@ func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, erro
 	for _, s := range selectors(inventory, target, FromAuto) {
 		found = append(found, s.Named())
 	}
-	world := worldOf(target, options, firmware{}, inventory, conf, "", found)
+	world := worldOf(target, options, firmwareState{}, inventory, conf, "", found)
 	world.input.Remove = true
 	var outcomes []outcome
 	for i, g := range found {
@@ -61,6 +60,6 @@ func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, erro
 	return &Plan{
 		target: target, options: options, removal: true, inventory: inventory, outcomes: outcomes, verdict: verdict,
 		next: next, conf: conf, change: change, steps: steps, resources: res, applied: new(atomic.Bool),
-		warnings: warn(target, options, firmware{}, inventory, conf, outcomes, verdict, next),
+		warnings: warn(target, options, firmwareState{}, inventory, conf, outcomes, verdict, next),
 	}, nil
 }

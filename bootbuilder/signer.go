@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"fmt"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
@@ -53,7 +54,7 @@ func loaded(k *secureboot.KeyPair, warnings []secureboot.Warning, err error) (Si
 	}
 	var list []Warning
 	for _, w := range warnings {
-		list = append(list, Warning{Message: w.String()})
+		list = append(list, Warning{Message: fmt.Sprint(w)})
 	}
 	return k, list, nil
 }

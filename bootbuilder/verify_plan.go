@@ -6,7 +6,6 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // compareWithPlan finds what differs from what an install would write now.

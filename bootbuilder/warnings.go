@@ -20,7 +20,7 @@ type Warning struct {
 // warn says what the user should know of a plan as a whole, and which generations are left out
 // although they should not be.
 func warn(
-	target Target, options Options, firmware firmware, inv *installed.Inventory,
+	target Target, options Options, fw firmwareState, inv *installed.Inventory,
 	conf loaderConf, outcomes []outcome, v verdict, next nextboot.Decision,
 ) []Warning {
 	var list []Warning
@@ -30,8 +30,8 @@ func warn(
 		}
 	}
 	add(unusedKey(options))
-	add(refused(target, options, firmware, outcomes))
-	add(editor(target, options, firmware, conf, outcomes))
+	add(refused(target, options, fw, outcomes))
+	add(editor(target, options, fw, conf, outcomes))
 	add(noLoader(target, options, outcomes))
 	if v.blocked != nil {
 		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
@@ -72,8 +72,8 @@ func unusedKey(options Options) *Warning {
 }
 
 // refused says so where the firmware will refuse what is made.
-func refused(target Target, options Options, firmware firmware, outcomes []outcome) *Warning {
-	if !firmware.enforcing() || options.signs() {
+func refused(target Target, options Options, fw firmwareState, outcomes []outcome) *Warning {
+	if !fw.enforcing() || options.signs() {
 		return nil
 	}
 	for _, o := range slices.Backward(outcomes) {
@@ -92,8 +92,8 @@ func refused(target Target, options Options, firmware firmware, outcomes []outco
 }
 
 // editor warns where somebody at the keyboard can change what a signed system starts with.
-func editor(target Target, options Options, firmware firmware, conf loaderConf, outcomes []outcome) *Warning {
-	if conf.text == nil || !esp.ParseLoaderConf(conf.text).EditorEnabled() || !firmware.enforcing() && !options.signs() {
+func editor(target Target, options Options, fw firmwareState, conf loaderConf, outcomes []outcome) *Warning {
+	if conf.text == nil || !esp.ParseLoaderConf(conf.text).EditorEnabled() || !fw.enforcing() && !options.signs() {
 		return nil
 	}
 	signed := slices.ContainsFunc(outcomes, func(o outcome) bool { return o.files != nil && o.files.Entry == nil })

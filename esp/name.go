@@ -69,8 +69,8 @@ func ParseStem(stem string) (Name, bool) {
 	if ValidFileName(stem+entrySuffix) != nil {
 		return Name{}, false
 	}
-	base, tries := CutTries(restoreCase(stem))
-	if _, again := CutTries(base); again != nil {
+	base, tries := splitTries(restoreCase(stem))
+	if _, again := splitTries(base); again != nil {
 		return Name{}, false
 	}
 	n, ok := parseID(base)
@@ -91,7 +91,7 @@ func ParseStubName(file string) (Name, bool) {
 	if !ok || ValidFileName(file) != nil {
 		return Name{}, false
 	}
-	base, tries := CutTries(restoreCase(stem))
+	base, tries := splitTries(restoreCase(stem))
 	dash := strings.LastIndexByte(base, '-')
 	if dash < 0 {
 		return Name{}, false

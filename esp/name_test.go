@@ -341,7 +341,7 @@ func checkName(t *testing.T, file string) {
 	if err := ValidFileName(n.String()); err != nil {
 		t.Fatal(err)
 	}
-	if _, tries := CutTries(n.ID()); tries != nil {
+	if _, tries := splitTries(n.ID()); tries != nil {
 		t.Fatalf("id %q has a counter", n.ID())
 	}
 	if sibling, ok := ParseName(n.As(Xen).String()); !ok || sibling.Compare(n) != 0 || sibling.Kind != Xen {

@@ -20,10 +20,10 @@ func (t Tries) String() string {
 	return fmt.Sprintf("+%d", t.Left)
 }
 
-// CutTries cuts the boot counter off a file name without suffix. It is what systemd-boot takes
+// splitTries cuts the boot counter off a file name without suffix. It is what systemd-boot takes
 // for one (boot_entry_parse_tries in src/boot/boot.c): what follows the last plus sign, if
 // that is one number, or two with a minus between, neither above 2³¹-1.
-func CutTries(stem string) (string, *Tries) {
+func splitTries(stem string) (string, *Tries) {
 	plus := strings.LastIndexByte(stem, '+')
 	if plus < 0 {
 		return stem, nil

@@ -116,7 +116,7 @@ func Parse(name string) (Name, bool) {
 	case esp.KeyOf(NixOS):
 		return parseScript(base, stem)
 	case esp.KeyOf(Unified):
-		return parseUnified(base, stem)
+		return parseUnified(base)
 	}
 	return Name{}, false
 }
@@ -154,8 +154,9 @@ func parseScript(base, stem string) (Name, bool) {
 	return Name{Kind: EmbeddedImage, ID: stem, Script: true}, true
 }
 
-func parseUnified(base, stem string) (Name, bool) {
-	stem, tries := esp.CutTries(stem)
+func parseUnified(base string) (Name, bool) {
+	base, tries := esp.CutTries(base)
+	stem := strings.TrimSuffix(base, path.Ext(base))
 	id, hash, ok := cutHash(stem)
 	if !ok || !strings.EqualFold(path.Ext(base), ".efi") || !xenID(id) {
 		return Name{}, false

@@ -227,14 +227,14 @@ func (c cancelable) Read(p []byte) (int, error) {
 // cancelableWriter ends a long write once ctx ends.
 type cancelableWriter struct {
 	ctx context.Context
-	esp.Writer
+	pe.Destination
 }
 
 func (c cancelableWriter) Write(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.Writer.Write(p)
+	return c.Destination.Write(p)
 }
 
 // CopyOut copies a file of the store to a private file of the running system.

@@ -44,17 +44,13 @@ func (e Entry) Place() Place { return Place{e.FS, e.File} }
 
 // EntryID is what loader.conf calls it, without a boot counter: the file's name.
 func (e Entry) EntryID() string {
-	base := e.Base()
-	stem := strings.TrimSuffix(base, path.Ext(base))
-	if cut, tries := esp.CutTries(stem); tries != nil {
-		return cut + path.Ext(base)
-	}
-	return base
+	id, _ := esp.CutTries(e.Base())
+	return id
 }
 
 // Tries is its boot counter; nil for none.
 func (e Entry) Tries() *esp.Tries {
-	_, tries := esp.CutTries(strings.TrimSuffix(e.Base(), path.Ext(e.Base())))
+	_, tries := esp.CutTries(e.Base())
 	return tries
 }
 
