@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
 )
 
 // runList lists the Xen entries.
@@ -120,7 +121,7 @@ func stateWord(e bootbuilder.EntryStatus) string {
 	return "ok"
 }
 
-func stateSGR(row int, i *bootbuilder.Inspection) string {
+func stateSGR(row int, i *bootbuilder.Inspection) screen.Style {
 	switch {
 	case row == 0:
 		return bold

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
 )
 
 // headline is what nixpkgs' script prints, word for word: people and tests look for it.
@@ -129,7 +130,7 @@ func leftOut(r *bootbuilder.Report) string {
 	return count(total, "generation", "generations") + " without a Xen entry: " + strings.Join(parts, ", ")
 }
 
-var stateStyle = map[bootbuilder.State]string{
+var stateStyle = map[bootbuilder.State]screen.Style{
 	bootbuilder.Added: green, bootbuilder.Changed: yellow, bootbuilder.Removed: red,
 	bootbuilder.Kept: yellow, bootbuilder.LeftOut: cyan, bootbuilder.Unchanged: bold,
 }
