@@ -10,11 +10,13 @@ import (
 	"syscall"
 )
 
-func main() {
+func main() { os.Exit(process(configFile)) }
+
+// process runs as a process does, with its arguments, streams, environment and signals.
+func process(config string) int {
 	// The reader of our output going away must not end the run half-way.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.Getenv)
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr, environment{getenv: os.Getenv, config: config})
 }

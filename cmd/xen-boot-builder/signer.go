@@ -13,11 +13,11 @@ func (c *commandLine) signer(ui *ui) (bootbuilder.Signer, error) {
 	var err error
 	switch {
 	case c.pkiBundle != "" && (c.signKey != "" || c.signCert != "" || c.signCommand != ""):
-		return nil, usageError{errors.New("--pki-bundle goes without --sign-key, --sign-cert and --sign-command")}
+		return nil, usageError{error: errors.New("--pki-bundle goes without --sign-key, --sign-cert and --sign-command")}
 	case c.pkiBundle != "":
 		signer, warnings, err = bootbuilder.LoadSignerBundle(c.pkiBundle)
 	case c.signCommand != "" && (c.signKey != "" || c.signCert == ""):
-		return nil, usageError{errors.New("--sign-command goes with --sign-cert, and without --sign-key")}
+		return nil, usageError{error: errors.New("--sign-command goes with --sign-cert, and without --sign-key")}
 	case c.signCommand != "":
 		cert, err := bootbuilder.LoadCertificate(c.signCert)
 		if err != nil {
@@ -27,7 +27,7 @@ func (c *commandLine) signer(ui *ui) (bootbuilder.Signer, error) {
 	case c.signKey != "" && c.signCert != "":
 		signer, warnings, err = bootbuilder.LoadSigner(c.signKey, c.signCert)
 	case c.signKey != "" || c.signCert != "":
-		return nil, usageError{errors.New("--sign-key and --sign-cert go together")}
+		return nil, usageError{error: errors.New("--sign-key and --sign-cert go together")}
 	}
 	for _, w := range warnings {
 		ui.warn(w)

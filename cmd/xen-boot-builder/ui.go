@@ -91,7 +91,10 @@ func hintOf(err error) string {
 	if hint := bootbuilder.Hint(err); hint != "" {
 		return hint
 	}
-	if _, ok := err.(usageError); ok {
+	if usage, ok := err.(usageError); ok {
+		if usage.hint != "" {
+			return usage.hint
+		}
 		return "run '" + program + " help'"
 	}
 	return ""

@@ -94,6 +94,8 @@ type Rules struct {
 	// Group is what a flag belongs to with others of which one replaces all; "" for none. Where
 	// the command line has one of them, it says all there is to say about that.
 	Group func(flag string) string
+	// Check refuses a value that the flag can't have.
+	Check func(flag, value string) error
 }
 
 // Apply sets the flags that the command line did not. A flag that it did is not changed, however
@@ -107,8 +109,7 @@ func Apply(file string, settings []Setting, flags *pflag.FlagSet, rules Rules) e
 			given["group "+group] = true
 		}
 	})
-	// What can't be set is found out on other values than those in use.
-	if err := check(file, settings, flags, rules.Settable); err != nil {
+	if err := check(file, settings, flags, rules); err != nil {
 		return err
 	}
 	for _, s := range settings {
@@ -122,7 +123,7 @@ func Apply(file string, settings []Setting, flags *pflag.FlagSet, rules Rules) e
 	return nil
 }
 
-func check(file string, settings []Setting, flags *pflag.FlagSet, settable func(string) bool) error {
+func check(file string, settings []Setting, flags *pflag.FlagSet, rules Rules) error {
 	seen := make(map[string]int)
 	for _, s := range settings {
 		fail := func(err error) error { return &Error{File: file, Line: s.Line, Flag: s.Flag, Err: err} }
@@ -130,7 +131,7 @@ func check(file string, settings []Setting, flags *pflag.FlagSet, settable func(
 		switch {
 		case f == nil:
 			return fail(fmt.Errorf("%q %w", s.Flag, ErrUnknown))
-		case !settable(s.Flag):
+		case !rules.Settable(s.Flag):
 			return fail(fmt.Errorf("%s belongs on the command line only", s.Flag))
 		case argument(f, s.Value) == "":
 			return fail(fmt.Errorf("%s needs a value", s.Flag))
@@ -138,6 +139,9 @@ func check(file string, settings []Setting, flags *pflag.FlagSet, settable func(
 			return fail(fmt.Errorf("%s is true or false, not %q", s.Flag, s.Value))
 		case seen[s.Flag] > 0 && !repeatable(f):
 			return fail(fmt.Errorf("%s is set already, in line %d", s.Flag, seen[s.Flag]))
+		}
+		if err := rules.Check(s.Flag, argument(f, s.Value)); err != nil {
+			return fail(err)
 		}
 		seen[s.Flag] = s.Line
 	}

@@ -92,6 +92,12 @@ var rules = Rules{
 		}
 		return ""
 	},
+	Check: func(flag, value string) error {
+		if flag == "layout" && value == "both" {
+			return errors.New("no such layout")
+		}
+		return new(values).flags().Set(flag, value)
+	},
 }
 
 func TestApply(t *testing.T) {
@@ -147,6 +153,7 @@ func TestApplyErrors(t *testing.T) {
 		{"help", `x.conf:1: help belongs on the command line only`},
 		{"esp", `x.conf:1: esp needs a value`},
 		{"allow-unmounted perhaps", `x.conf:1: allow-unmounted is true or false, not "perhaps"`},
+		{"\n#\nlayout both", `x.conf:3: no such layout`},
 		{"limit 1\n\nlimit 2", `x.conf:3: limit is set already, in line 1`},
 		{"limit many", `x.conf:1: invalid argument "many" for "--limit" flag: must be an integer`},
 	} {
@@ -157,7 +164,7 @@ func TestApplyErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		// It is an error even where the command line has a value.
-		if err := flags.Parse([]string{"--esp", "/boot"}); err != nil {
+		if err := flags.Parse([]string{"--esp", "/boot", "--limit", "1", "--layout", "shared"}); err != nil {
 			t.Fatal(err)
 		}
 		err = Apply("x.conf", settings, flags, rules)
