@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"cmd/xen-boot-builder/internal/suggest": {},
 	"bootbuilder": {"bootspec", "esp", "bootbuilder/internal/...",
 		"github.com/cyphar/filepath-securejoin", "github.com/sergi/go-diff/diffmatchpatch"},
+	"bootbuilder/internal/compare": {"github.com/sergi/go-diff/diffmatchpatch"},
 	"bootbuilder/internal/nixroot": {"github.com/cyphar/filepath-securejoin", "golang.org/x/sys/unix"},
 	"bootbuilder/internal/pcrlock": {},
 	"bootbuilder/internal/pe":      {},
