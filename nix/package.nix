@@ -39,10 +39,10 @@ buildGoModule {
 
   nativeBuildInputs = [ installShellFiles ];
 
-  # They are made by the program itself, which a cross build can't run.
-  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-    $out/bin/xen-boot-builder help man > xen-boot-builder.8
-    installManPage xen-boot-builder.8
+  # The completions are made by the program itself, which a cross build can't run.
+  postInstall = ''
+    installManPage docs/xen-boot-builder.8
+  '' + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     installShellCompletion --cmd xen-boot-builder \
       --bash <($out/bin/xen-boot-builder help bash) \
       --zsh <($out/bin/xen-boot-builder help zsh) \

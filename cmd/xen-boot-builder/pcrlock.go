@@ -49,11 +49,11 @@ func (l *pcrLock) close() {
 }
 
 // add locks what a run left on one ESP, however that went; err is how.
-func (l *pcrLock) add(ctx context.Context, plan *bootbuilder.Plan, err error) error {
-	if l == nil || plan == nil {
+func (l *pcrLock) add(ctx context.Context, plan *bootbuilder.Plan, done *bootbuilder.Record, err error) error {
+	if l == nil {
 		return err
 	}
-	lerr := l.Add(ctx, plan)
+	lerr := l.Add(ctx, plan, done)
 	if lerr == nil {
 		l.added++
 	}

@@ -100,7 +100,7 @@ func testProgressBar(t *testing.T, b binary) {
 			slow := filepath.Join(m.esp, "EFI/xen/.xen-boot-builder-0.tmp")
 			cmd := cleanCommand("strace", append([]string{"-f", "-qq", "-P", slow, "-e", "inject=fsync:delay_exit=1200000",
 				"-o", "/dev/null", string(b)}, m.flags()...)...)
-			printed, err := onTerminal(cmd, streams)
+			printed, err := onTerminal(cmd, streams, 80)
 			if err != nil {
 				t.Fatal(err)
 			}
