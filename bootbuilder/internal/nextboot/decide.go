@@ -116,13 +116,16 @@ func (p *planner) apply() {
 
 // current says what the key that decides stands for, and which generation that is.
 func (p *planner) current() (int, meaning, string) {
+	found, text := nothing, ""
 	for _, key := range p.r.keys() {
 		value, ok := p.conf.Get(key)
 		if g, what := p.r.means(value, ok); g >= 0 || what == xenValue || what == saved {
 			return g, what, value
+		} else if found == nothing {
+			found, text = what, value
 		}
 	}
-	return -1, nothing, ""
+	return -1, found, text
 }
 
 // start is what systemd-boot would start with loader.conf as it is planned, variables aside but for
@@ -152,7 +155,8 @@ func (p *planner) startXen(x Entry) {
 			return
 		}
 	case nixosValue, xenValue:
-		if _, ok := literal(value); ok && p.all(is) && !p.needsPreferred(x) {
+		named := func(s Start) bool { return is(s) && s.By != First }
+		if _, ok := literal(value); ok && p.all(named) && !p.needsPreferred(x) {
 			p.fallback()
 			return
 		}
@@ -249,11 +253,6 @@ func (p *planner) startNixOS() {
 		p.warn(NixOSWritten, "", "loader.conf names no entry that is there, and Xen's comes first in the menu: %s is written as the default", n.File)
 	}
 	value := ValueFor(n)
-	if n.Bad() {
-		if good, ok := p.firstGood(); ok && what != xenValue {
-			value = ValueFor(good)
-		}
-	}
 	preferred, hasPreferred := p.conf.Get("preferred")
 	if _, what := p.r.means(preferred, hasPreferred); what == xenValue && n.Kind == Stub {
 		p.conf.Unset("preferred") // Lanzaboote never writes one: it is ours
@@ -266,6 +265,9 @@ func (p *planner) startNixOS() {
 	case hasPreferred && p.r.main.knowsPreferred:
 		p.set("preferred", value)
 		p.giveBackDefault(value)
+		if good, ok := p.firstGood(); ok && n.Bad() && !p.all(right) {
+			p.set("default", ValueFor(good)) // what NixOS falls back to can't start
+		}
 	case hasPreferred:
 		p.set("preferred", value)
 		p.set("default", value)
