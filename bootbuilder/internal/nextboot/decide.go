@@ -100,8 +100,8 @@ func (p *planner) apply() {
 			return
 		}
 	case Keep:
-		what, value := p.current()
-		if lit, ok := literal(value); what == xenValue && hasXen && !p.in.Refused && !p.in.Remove &&
+		g, what, value := p.current()
+		if lit, ok := literal(value); what == xenValue && g == p.g && hasXen && !p.in.Refused && !p.in.Remove &&
 			(may || ok && named(lit, x, true)) {
 			p.keepXen(x)
 			return
@@ -114,21 +114,29 @@ func (p *planner) apply() {
 	p.startNixOS()
 }
 
-// current says what the key that decides stands for.
-func (p *planner) current() (meaning, string) {
+// current says what the key that decides stands for, and which generation that is.
+func (p *planner) current() (int, meaning, string) {
+	found, text := nothing, ""
 	for _, key := range p.r.keys() {
 		value, ok := p.conf.Get(key)
 		if g, what := p.r.means(value, ok); g >= 0 || what == xenValue || what == saved {
-			return what, value
+			return g, what, value
+		} else if found == nothing {
+			found, text = what, value
 		}
 	}
-	return nothing, ""
+	return -1, found, text
 }
 
 // start is what systemd-boot would start with loader.conf as it is planned, variables aside but for
 // the one that @saved stands for.
 func (p *planner) start(b behaviour) Start {
 	return b.starts(p.conf, Vars{LastBooted: p.in.Vars.LastBooted}, b.menu(p.in.After))
+}
+
+// startNow is what systemd-boot starts as things are, variables aside.
+func (p *planner) startNow() Start {
+	return p.r.main.starts(esp.ParseLoaderConf(p.in.Conf), Vars{LastBooted: p.in.Vars.LastBooted}, p.r.before)
 }
 
 // all reports whether what starts is right in every version that may be installed.
@@ -139,15 +147,16 @@ func (p *planner) all(right func(Start) bool) bool {
 // startXen makes loader.conf name a Xen entry exactly.
 func (p *planner) startXen(x Entry) {
 	is := func(s Start) bool { return s.Entry.File == x.File && s.Entry.Kind == x.Kind }
-	what, value := p.current()
+	_, what, value := p.current()
 	switch what {
 	case nothing, saved:
 		// What starts by its place in the menu, or because it was started last, may stay.
-		if p.all(is) || what == saved && p.lastBooted() {
+		if p.all(is) && !p.in.FromProfiles || what == saved && p.lastBooted() {
 			return
 		}
 	case nixosValue, xenValue:
-		if _, ok := literal(value); ok && p.all(is) && !p.needsPreferred(x) {
+		named := func(s Start) bool { return is(s) && s.By != First }
+		if _, ok := literal(value); ok && p.all(named) && !p.needsPreferred(x) {
 			p.fallback()
 			return
 		}
@@ -157,7 +166,7 @@ func (p *planner) startXen(x Entry) {
 
 // keepXen leaves loader.conf alone where it starts the Xen entry already.
 func (p *planner) keepXen(x Entry) {
-	if !p.all(func(s Start) bool { return s.Entry.File == x.File }) {
+	if !p.all(func(s Start) bool { return s.Entry.File == x.File && s.By != First }) {
 		p.name1(x)
 	}
 }
@@ -220,7 +229,7 @@ func (p *planner) startNixOS() {
 		p.noNixOS()
 		return
 	}
-	what, _ := p.current()
+	_, what, _ := p.current()
 	right := func(s Start) bool { return s.Entry.File == n.File && s.Entry.Kind == n.Kind }
 	if n.Bad() {
 		// NixOS' own loader.conf falls back from it as NixOS wants, or starts it all the same.
@@ -235,23 +244,30 @@ func (p *planner) startNixOS() {
 	if p.all(right) && !p.namesOurs() {
 		return
 	}
-	if (what == nothing || what == saved) && !p.in.Remove && p.all(func(s Start) bool { return s.Entry.Kind.Ours() || s.By == First }) {
-		p.warn(NixOSWritten, "", "loader.conf names no entry and Xen's comes first in the menu: %s is written as the default", n.File)
+	lenient := p.in.Policy == Keep || p.in.Policy == PreferNixOS || p.in.Remove
+	if lenient && (what == nothing || what == saved) && !p.in.FromProfiles &&
+		p.all(func(s Start) bool { return !s.Entry.Kind.Ours() && s.Entry.starts() }) {
+		return // what starts by its place in the menu may go on doing so
+	}
+	if s := p.startNow(); s.By == First && s.Entry.Kind.Ours() || s.By == Nothing && p.start(p.r.main).Entry.Kind.Ours() {
+		p.warn(NixOSWritten, "", "loader.conf names no entry that is there, and Xen's comes first in the menu: %s is written as the default", n.File)
 	}
 	value := ValueFor(n)
-	if n.Bad() {
-		if good, ok := p.firstGood(); ok && what != xenValue {
-			value = ValueFor(good)
-		}
-	}
-	_, hasPreferred := p.conf.Get("preferred")
-	switch {
-	case hasPreferred && n.Kind == Stub && p.in.Policy != PreferXen:
+	preferred, hasPreferred := p.conf.Get("preferred")
+	if _, what := p.r.means(preferred, hasPreferred); what == xenValue && n.Kind == Stub {
 		p.conf.Unset("preferred") // Lanzaboote never writes one: it is ours
-		p.set("default", value)
+		if p.all(right) && !p.namesOurs() {
+			return
+		}
+		hasPreferred = false
+	}
+	switch {
 	case hasPreferred && p.r.main.knowsPreferred:
 		p.set("preferred", value)
 		p.giveBackDefault(value)
+		if good, ok := p.firstGood(); ok && n.Bad() && !p.all(right) {
+			p.set("default", ValueFor(good)) // what NixOS falls back to can't start
+		}
 	case hasPreferred:
 		p.set("preferred", value)
 		p.set("default", value)
@@ -294,7 +310,7 @@ func (p *planner) firstGood() (Entry, bool) {
 
 // noNixOS: there is no NixOS entry to go back to, as on a partition that holds nothing of NixOS.
 func (p *planner) noNixOS() {
-	if x, ok := p.r.xen(p.g); ok && !p.in.Remove && !p.in.Refused && p.in.FromProfiles {
+	if x, ok := p.r.xen(p.g); ok && !p.in.Remove && !p.in.Refused && p.in.FromProfiles && p.in.Policy != PreferNixOS {
 		p.startXen(x)
 		return
 	}
@@ -368,7 +384,8 @@ func (p *planner) set(key, value string) {
 // detour is loader.conf for the time when what it names now may be gone: the NixOS entry of the same
 // generation, exactly. A glob would forget which it was.
 func (p *planner) detour() {
-	if p.d.Before.Entry.File != "" && !p.d.Before.Entry.Kind.Ours() && p.d.Before.Entry.starts() && !p.namesOurs() {
+	s := p.startNow()
+	if s.By != Nothing && !s.Entry.Kind.Ours() && s.Entry.starts() && !p.namesOurs() {
 		p.d.Detour.Possible = true
 		return
 	}
@@ -418,11 +435,12 @@ func (p *planner) finish() {
 	if p.in.Conf == nil && p.d.Conf == nil && len(p.r.after) > 0 {
 		p.warn(LoaderConfMissing, "", "loader.conf is missing: systemd-boot starts the first of its menu")
 	}
+	alone := Starts(text, Vars{LastBooted: p.in.Vars.LastBooted}, p.in.After, p.in.Version)
 	switch {
-	case p.d.Next.By.Variable() && !(p.d.Next.By == OneShotVar && p.d.OneShot != ""):
-		p.warn(VariableOutranks, "bootctl set-default '' and bootctl set-oneshot '' clear it", "%s starts next: %s", p.d.Next.ID, p.d.Next.Reason())
-	case p.d.Then.By.Variable():
-		p.warn(VariableOutranks, "bootctl set-default '' clears it", "%s starts after the next boot: %s", p.d.Then.ID, p.d.Then.Reason())
+	case p.d.Then.By.Variable() && p.d.Then.ID != alone.ID:
+		p.warn(VariableOutranks, "bootctl set-default '' clears it", "%s starts by default: %s", p.d.Then.ID, p.d.Then.Reason())
+	case p.d.Next.By == OneShotVar && p.d.OneShot == "" && p.d.Next.ID != alone.ID:
+		p.warn(VariableOutranks, "bootctl set-oneshot '' clears it", "%s starts next: %s", p.d.Next.ID, p.d.Next.Reason())
 	}
 	if len(p.d.Then.Doubt) > 0 {
 		p.warn(NotSure, "", "%s starts by default, but other versions of systemd-boot than the one taken for installed start %s",

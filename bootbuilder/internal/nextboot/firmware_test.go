@@ -2,13 +2,14 @@ package nextboot_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
@@ -189,4 +190,54 @@ func TestStartsAsSystemdBoot(t *testing.T) {
 	ask(t, variedMenu(), questions)
 }
 
-var _ = esp.MatchPattern
+// TestDecideBySystemdBoot: what Decide writes for random machines starts what the policy wants, as
+// real systemd-boot programs judge.
+func TestDecideBySystemdBoot(t *testing.T) {
+	t.Parallel()
+	files := loaders(t)
+	const worlds = 4
+	for n := range worlds {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			var choices []firmware.Choice
+			var wants [][]string
+			w := newWorld(rand.New(rand.NewPCG(7, uint64(n))))
+			for name := range files {
+				w.Version = nextboot.ParseVersion(name)
+				for policy := range nextboot.Policy(4) {
+					w.Policy = policy
+					for range 12 {
+						w.shape, w.means, w.ours, w.foreign, w.keepGlob, w.Conf = "", -1, false, "", false, nil
+						w.loaderConf()
+						d := nextboot.Decide(w.Input)
+						conf := w.Conf
+						if d.Conf != nil {
+							conf = d.Conf
+						}
+						text := strings.ReplaceAll(string(conf), "timeout 4", "timeout 0")
+						choices = append(choices, firmware.Choice{Loader: name, Conf: text})
+						wants = append(wants, w.demand())
+						if d.OneShot != "" {
+							choices = append(choices, firmware.Choice{Loader: name, Conf: text, OneShot: d.OneShot})
+							wants = append(wants, []string{w.gens[d.Trial].xen})
+						}
+					}
+				}
+			}
+			dir := t.TempDir()
+			writeMenu(t, dir, w.After)
+			ids, err := firmware.Choose(t.Context(), dir, files, choices)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, id := range ids {
+				ok := slices.ContainsFunc(wants[i], func(file string) bool { return w.idOf(file) == w.idOf(id) })
+				if !ok {
+					t.Errorf("systemd-boot %s starts %q by %q (once %q), wanted is %q\n%s",
+						choices[i].Loader, id, choices[i].Conf, choices[i].OneShot, wants[i], w.describe())
+				}
+			}
+			t.Logf("%d choices", len(ids))
+		})
+	}
+}

@@ -25,23 +25,43 @@ type resolver struct {
 	main   behaviour
 	before []Entry // as systemd-boot orders them
 	after  []Entry
-	gens   []Generation // those of the input, then one for each NixOS entry that belongs to none of them
-	known  int          // how many are of the input
+	gens   []Generation   // those of the input, then one for each NixOS entry that belongs to none of them
+	known  int            // how many are of the input
+	owner  map[string]int // the generation of each NixOS entry, by its id
+	xens   map[string]int // the generation of each Xen entry to come, by its id
 }
 
 func newResolver(in Input) *resolver {
-	r := &resolver{main: in.Version.behaviours()[0], gens: slices.Clone(in.Generations), known: len(in.Generations)}
+	r := &resolver{main: in.Version.behaviours()[0], gens: slices.Clone(in.Generations), known: len(in.Generations),
+		owner: map[string]int{}, xens: map[string]int{}}
 	r.before, r.after = r.main.menu(in.Before), r.main.menu(in.After)
+	for i, g := range r.gens {
+		for _, file := range g.NixOS {
+			addFirst(r.owner, file, i)
+		}
+		if g.Xen != "" {
+			addFirst(r.xens, g.Xen, i)
+		}
+	}
 	for _, e := range r.before {
 		if e.Kind.NixOS() && r.ofNixOS(e) < 0 {
 			g := Generation{Toplevel: e.Toplevel, NixOS: []string{e.File}}
 			if name, ok := entryName(e.File); ok {
 				g.Profile, g.Number, g.Specialisation = name.Profile, name.Generation, name.Specialisation
 			}
+			addFirst(r.owner, e.File, len(r.gens))
 			r.gens = append(r.gens, g)
 		}
 	}
 	return r
+}
+
+// addFirst notes whose an entry is, unless that is known.
+func addFirst(owner map[string]int, file string, g int) {
+	id := Entry{File: file}.ID()
+	if _, ok := owner[id]; !ok {
+		owner[id] = g
+	}
 }
 
 // entryName reads the name of an entry or of a stub.
@@ -56,28 +76,30 @@ func entryName(file string) (esp.Name, bool) {
 func sameID(a, b string) bool { return Entry{File: a}.ID() == Entry{File: b}.ID() }
 
 // ofNixOS is the generation that a NixOS entry belongs to, or -1.
-func (r *resolver) ofNixOS(e Entry) int {
-	return slices.IndexFunc(r.gens, func(g Generation) bool {
-		return slices.ContainsFunc(g.NixOS, func(file string) bool { return sameID(file, e.File) })
-	})
+func (r *resolver) ofNixOS(e Entry) int { return find(r.owner, e.File) }
+
+func find(owner map[string]int, file string) int {
+	if g, ok := owner[Entry{File: file}.ID()]; ok {
+		return g
+	}
+	return -1
 }
 
 // ofXen is the generation that one of our entries belongs to, or -1. The toplevel decides: Nix gives numbers out again.
 func (r *resolver) ofXen(e Entry) int {
 	if e.Toplevel != "" {
 		// Two generations can have one toplevel: the one with this entry comes first.
-		same := func(g Generation) bool { return g.Toplevel == e.Toplevel }
-		if i := slices.IndexFunc(r.gens, func(g Generation) bool { return same(g) && g.Xen != "" && sameID(g.Xen, e.File) }); i >= 0 {
+		if i := find(r.xens, e.File); i >= 0 && r.gens[i].Toplevel == e.Toplevel {
 			return i
 		}
-		return slices.IndexFunc(r.gens, same)
+		return slices.IndexFunc(r.gens, func(g Generation) bool { return g.Toplevel == e.Toplevel })
 	}
 	return r.byXenName(e.File)
 }
 
 // byXenName is the generation whose Xen entry has, or would have, this name, or -1.
 func (r *resolver) byXenName(file string) int {
-	if i := slices.IndexFunc(r.gens, func(g Generation) bool { return g.Xen != "" && sameID(g.Xen, file) }); i >= 0 {
+	if i := find(r.xens, file); i >= 0 {
 		return i
 	}
 	stem, _ := esp.CutTries(file)
@@ -269,13 +291,16 @@ func (r *resolver) newest() int {
 			best = i
 		}
 	}
-	if best >= 0 {
+	if best >= 0 && !r.bad(best) {
 		return best
 	}
-	for _, e := range r.before {
-		if g, _ := r.of(e); g >= 0 && e.Kind.NixOS() && e.starts() {
+	for _, e := range r.before { // what boot counting has given up is at the end
+		if g, _ := r.of(e); g >= 0 && e.Kind.NixOS() && e.starts() && (best < 0 || !r.bad(g)) {
 			return g
 		}
+	}
+	if best >= 0 {
+		return best
 	}
 	return slices.IndexFunc(r.gens, func(g Generation) bool { return g.Xen != "" })
 }
