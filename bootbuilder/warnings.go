@@ -37,6 +37,9 @@ func warn(
 		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
 	}
 	for _, w := range next.Warnings {
+		if w.Code == nextboot.DefaultFailed {
+			continue // the run ends with an error that says so
+		}
 		add(&Warning{Message: withHint(w), Advice: adviceOnly(w.Code)})
 	}
 	for _, o := range outcomes {

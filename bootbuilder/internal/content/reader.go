@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
@@ -18,7 +17,7 @@ import (
 type Source struct {
 	Boot  string // name on $BOOT
 	Store string // absolute path inside the root, links resolved
-	Made  string // path on the running system, of a file made for this run
+	Made  string // what a file is called that was made for this run: see [Reader.AddMade]
 }
 
 // None reports whether no file is named.
@@ -48,6 +47,7 @@ type Reader struct {
 	sizes  map[Source]int64
 	names  map[string]string // store paths, resolved
 	probes map[string]probe
+	made   map[string]made
 }
 
 // NewReader reads below a root, which may be nil, and from $BOOT.
@@ -55,7 +55,7 @@ func NewReader(root *nixroot.Root, boot esp.FS) *Reader {
 	return &Reader{
 		root: root, boot: boot,
 		sums: make(map[Source]Sum), sizes: make(map[Source]int64),
-		names: make(map[string]string), probes: make(map[string]probe),
+		names: make(map[string]string), probes: make(map[string]probe), made: make(map[string]made),
 	}
 }
 
@@ -90,7 +90,7 @@ func (r *Reader) Open(s Source) (Opened, int64, error) {
 	case s.Boot != "":
 		file, err = r.boot.Open(s.Boot)
 	case s.Made != "":
-		file, err = os.Open(s.Made)
+		file, err = r.made[s.Made].open(s.Made)
 	default:
 		file, err = r.root.OpenFile(s.Store)
 	}
@@ -235,17 +235,4 @@ func (c cancelableWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Destination.Write(p)
-}
-
-// CopyOut copies a file of the store to a private file of the running system.
-func (r *Reader) CopyOut(ctx context.Context, store, to string) error {
-	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	err = r.stream(ctx, w, Source{Store: store})
-	if cerr := w.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
