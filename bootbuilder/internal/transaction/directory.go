@@ -44,16 +44,13 @@ func (p *planner) makeDirectories() {
 		size := p.directorySize(dir)
 		p.do(OpMkdir, temp)
 		cluster := p.account(dir.FS).space.Cluster
-		long := cluster > 0 && size > cluster
-		if long {
-			p.step(Step{Op: OpLengthen, Place: temp, Size: p.account(dir.FS).space.Rounded(size)})
-		}
-		p.do(OpFlushTables, Place{dir.FS, "."})
-		if long {
-			p.do(OpSyncDir, temp)
-		}
+		p.do(OpFlushTables, Place{dir.FS, "."}) // its first cluster is its own
 		if parent.Name != "." {
-			p.do(OpSyncDir, parent)
+			p.do(OpSyncDir, parent) // and holds no garbage; with it comes the name
+		}
+		if cluster > 0 && size > cluster {
+			p.step(Step{Op: OpLengthen, Place: temp, Size: p.account(dir.FS).space.Rounded(size)})
+			p.do(OpSyncDir, temp)
 		}
 		p.step(Step{Op: OpRename, Place: temp, To: dir.Name})
 		p.do(OpSyncDir, dir) // a rename leaves its start open: that is written with its own inode
