@@ -143,36 +143,38 @@ let
       ${remakePolicy}
     ''}";
 
-  # nixpkgs' script: by the program that nixpkgs' module calls, whatever its name, and by its names so far.
-  commands = options.boot.loader.systemd-boot.extraInstallCommands;
-  nixpkgsCommands = lib.concatMap (
-    d: lib.optional (lib.hasSuffix "/virtualisation/xen-dom0.nix" (toString d.file)) d.value
-  ) (commands.definitionsWithLocations or [ ]);
-  programOf =
-    text:
-    let
-      word = builtins.match "[[:space:]]*[\"']?([^\"'[:space:]]+).*" text;
-    in
-    if word == null then null else baseNameOf (builtins.head word);
-  scripts = lib.unique (
-    [
-      "xenBootBuilder"
-      "xen-boot-builder.sh"
-    ]
-    ++ lib.filter (name: name != null) (map programOf nixpkgsCommands)
+  # nixpkgs' script: by its names so far, and by the program that nixpkgs' module calls, whatever its name.
+  nixpkgsCommands = map (d: d.value) (
+    lib.filter (d: lib.hasSuffix "/virtualisation/xen-dom0.nix" (toString d.file)) (
+      options.boot.loader.systemd-boot.extraInstallCommands.definitionsWithLocations or [ ]
+    )
   );
-  scriptsRegex = "(${lib.concatMapStringsSep "|" lib.escapeRegex scripts})";
+  nixpkgsPrograms = lib.filter (program: program != lib.getExe cfg.package) (
+    lib.concatMap (
+      text:
+      let
+        word = builtins.match "[[:space:]]*[\"']?([^\"'[:space:]]+).*" text;
+      in
+      if word == null then [ ] else word
+    ) (map builtins.unsafeDiscardStringContext nixpkgsCommands)
+  );
+  scriptRegex = "(${
+    lib.concatStringsSep "|" (
+      [ "([^\"';&|[:space:]]*/)?(xenBootBuilder|xen-boot-builder\\.sh)" ]
+      ++ map lib.escapeRegex nixpkgsPrograms
+    )
+  })";
 
   # A line that only calls the script: assignments, exec, the program, quoted or not, and words.
   callsScript =
     line:
-    builtins.match "[[:space:]]*([A-Za-z_][A-Za-z0-9_]*=[^;&|[:space:]]*[[:space:]]+)*(exec[[:space:]]+)?[\"']?([^\"';&|[:space:]]*/)?${scriptsRegex}[\"']?([[:space:]]+[^;&|<>]*)?" line
+    builtins.match "[[:space:]]*([A-Za-z_][A-Za-z0-9_]*=[^;&|[:space:]]*[[:space:]]+)*(exec[[:space:]]+)?[\"']?${scriptRegex}[\"']?([[:space:]]+[^;&|<>]*)?" line
     != null;
   # A line in which the script occurs anywhere but in a comment.
   namesScript =
     line:
     builtins.match "[[:space:]]*#.*" line == null
-    && builtins.match "(.*[^A-Za-z0-9_-])?${scriptsRegex}([^A-Za-z0-9_-].*)?" line != null;
+    && builtins.match "(.*[^A-Za-z0-9_-])?${scriptRegex}([^A-Za-z0-9_-].*)?" line != null;
 
   withoutScript =
     text: lib.concatStringsSep "\n" (lib.filter (line: !callsScript line) (lib.splitString "\n" text));
@@ -489,7 +491,10 @@ in
           message = "boot.loader.xen-boot-builder.signing needs certFile and one of keyFile and command.";
         }
         {
-          assertion = systemdBoot.enable -> lib.hasInfix cfg.installCommand systemdBoot.extraInstallCommands;
+          assertion =
+            systemdBoot.enable
+            -> builtins.replaceStrings [ cfg.installCommand ] [ "" ] systemdBoot.extraInstallCommands
+              != systemdBoot.extraInstallCommands;
           message = ''
             boot.loader.systemd-boot.extraInstallCommands is set with mkForce, so xen-boot-builder would not run.
             Use mkBefore or mkAfter instead, or end it with ''${config.boot.loader.xen-boot-builder.installCommand}.
