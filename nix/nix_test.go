@@ -183,7 +183,7 @@ func TestEntryPoints(t *testing.T) {
 	s := newStore(t)
 	var e struct {
 		FlakePackages, FlakeModules, FlakeChecks, FlakeChecksAarch64, Overlay, Default, Tests []string
-		Description                                                                          string
+		Description                                                                           string
 	}
 	s.eval(t, &e, "testdata/entry-points.nix")
 	contains := func(what string, list []string, names ...string) {
