@@ -184,6 +184,7 @@ func TestEntryPoints(t *testing.T) {
 	var e struct {
 		FlakePackages, FlakeModules, FlakeChecks, FlakeChecksAarch64, Overlay, Default, Tests []string
 		Description                                                                           string
+		Scripts                                                                               map[string]string
 	}
 	s.eval(t, &e, "testdata/entry-points.nix")
 	contains := func(what string, list []string, names ...string) {
@@ -199,8 +200,29 @@ func TestEntryPoints(t *testing.T) {
 	contains("the flake's checks", e.FlakeChecks, "package", "base")
 	contains("the overlay", e.Overlay, "xen-boot-builder")
 	contains("default.nix", e.Default, "package", "module")
-	contains("the tests", e.Tests, "base", "xbootldr", "specialisation", "rollback", "xen-off", "limit", "script", "try")
+	contains("the tests", e.Tests, "base", "xbootldr", "specialisation", "rollback", "xen-off", "limit", "script", "try", "lanzaboote")
 	if strings.Join(e.FlakeChecksAarch64, " ") != "package" {
 		t.Errorf("checks on aarch64, where Xen for NixOS is not: %q", e.FlakeChecksAarch64)
+	}
+}
+
+// TestScripts: what the virtual machine tests have the driver do is Python.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	firmware.Need(t, "python3")
+	var e struct{ Scripts map[string]string }
+	newStore(t).eval(t, &e, "testdata/entry-points.nix")
+	if len(e.Scripts) < 9 {
+		t.Errorf("only %d scripts", len(e.Scripts))
+	}
+	for name, script := range e.Scripts {
+		cmd := exec.Command("python3", "-W", "error", "-c", "import ast, sys; ast.parse(sys.stdin.read())")
+		cmd.Stdin = strings.NewReader(script)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s\n%s", name, err, out, script)
+		}
+		if !strings.Contains(script, "in_dom0()\n") {
+			t.Errorf("%s never starts Xen", name)
+		}
 	}
 }

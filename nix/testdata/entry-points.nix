@@ -23,6 +23,22 @@ let
     };
   };
   names = builtins.attrNames;
+
+  # A machine's system, and whatever is asked of it.
+  nodes = lib.genAttrs [ "machine" "second" "third" "off" "ours" "broken" "xbootldr" ] (name: {
+    system.build.toplevel = "/nix/store/0000-${name}";
+  });
+  tests = import ../tests {
+    inherit pkgs;
+    lanzaboote = { };
+  };
+  script =
+    test:
+    let
+      inherit (import' (builtins.head test.test.imports)) testScript;
+    in
+    if builtins.isFunction testScript then testScript { inherit nodes; } else testScript;
+  import' = module: if builtins.isPath module then import module else module;
 in
 {
   inherit (flake) description;
@@ -32,5 +48,6 @@ in
   flakeChecksAarch64 = names outputs.checks.aarch64-linux;
   overlay = names (outputs.overlays.default pkgs pkgs);
   default = names (import ../../default.nix { inherit pkgs; });
-  tests = names (import ../tests { inherit pkgs; });
+  tests = names tests;
+  scripts = lib.mapAttrs (_: script) tests;
 }
