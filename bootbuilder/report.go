@@ -294,12 +294,17 @@ func summarize(list []GenerationReport) (s Summary) {
 
 // next says what starts: by what loader.conf says now.
 func (v reporter) next() *NextReport {
-	d := v.p.next
+	p := v.p
+	d := p.next
 	before := v.start(d.Before)
 	if v.done != nil && v.done.done.LoaderConf == transaction.ConfBefore && v.p.conf.changed(d) {
 		return &NextReport{Before: before, Now: before} // the run did not get to it
 	}
 	n := &NextReport{Before: before, Now: v.start(d.Next)}
+	if v.done != nil && p.arm.value != "" && !v.done.armed {
+		n.Now = v.start(d.Then) // the run did not get to arm it
+		return n
+	}
 	if d.Then.ID != d.Next.ID {
 		then := v.start(d.Then)
 		n.Then = &then
