@@ -38,7 +38,7 @@ type commandLine struct {
 	signCommand       string
 	runSecrets        string
 	unverifiedInitrds bool
-	check             string
+	blessCheck        string
 	pcrlockDir        string
 	dryRun            bool
 	json              bool

@@ -66,7 +66,7 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "where an initrd is made anew, run its generation's own program that appends the secrets"},
 		{name: "sign-unverified-initrds", by: "install", into: &c.unverifiedInitrds,
 			usage: "sign initrds, too, that lie on the ESP by definition, where anybody could have changed them"},
-		{name: "check", arg: "COMMAND", by: "bless", into: &c.check,
+		{name: "check", arg: "COMMAND", by: "bless", into: &c.blessCheck,
 			usage: "run this by the shell first; if it fails, nothing is blessed"},
 		{name: "pcrlock-dir", arg: "DIR", by: installer, into: &c.pcrlockDir,
 			usage: "keep a systemd-pcrlock component for each unified image in this directory"},

@@ -21,17 +21,18 @@ func (c *commandLine) machine() bootbuilder.Machine {
 
 // runBless says of the entry that was started that it has proven itself.
 func runBless(ctx context.Context, c *commandLine, ui *ui) error {
-	if c.check != "" {
-		if err := runCheck(ctx, c.check); err != nil {
+	if c.blessCheck != "" {
+		if err := runCheck(ctx, c.blessCheck); err != nil {
 			return bootbuilder.WithHint(fmt.Errorf("not blessed: %w", err), "the check of --check refused; after a reboot what has proven itself starts again")
 		}
 	}
-	var elsewhere error
+	var elsewhere error // of an ESP that has nothing of what was started
 	blessed := false
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Bless(ctx, target, c.machine())
 		if err != nil {
-			return err
+			elsewhere = err
+			return nil
 		}
 		blessed = true
 		if c.json {
@@ -46,8 +47,8 @@ func runBless(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return nil
 	}, func(string, error) {})
-	if blessed {
-		return elsewhere
+	if err == nil && !blessed {
+		err = elsewhere
 	}
 	return err
 }
