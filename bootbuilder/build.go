@@ -119,7 +119,7 @@ func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layou
 			return nil, generation.Skipped(Collision, fmt.Errorf("%s would have to hold two different contents", b.inv.Boot.Path(f.Name)))
 		}
 		identities[key] = identity
-		p, err := b.compare(ctx, f)
+		p, err := b.compare(ctx, f, files.Pending)
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +135,7 @@ func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layou
 var errHandWritten = errors.New("a hand-written entry has this name")
 
 // compare decides whether a file has to be written.
-func (b *builder) compare(ctx context.Context, f layout.File) (plannedFile, error) {
+func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (plannedFile, error) {
 	p := plannedFile{File: f}
 	boot := b.inv.Boot
 	info, err := boot.Stat(f.Name)
@@ -149,9 +149,9 @@ func (b *builder) compare(ctx context.Context, f layout.File) (plannedFile, erro
 		return p, generation.Skipped(Collision, fmt.Errorf("%s: %w", boot.Path(f.Name), errHandWritten))
 	case info.Size() == 0:
 		p.state = differs // what is left of a write that was cut off
-	case f.Kind == KindImage && f.ByContent && b.options.Layout == LayoutUnified && b.inv.Working(f.Name):
-		// The name says what is inside, and an entry is complete before it is one: no byte of it has
-		// to be read. What was damaged later is for verify to find.
+	case b.options.Layout == LayoutUnified && b.looksRight(f, pending):
+		// The name says what is inside, and an image is complete before it is an entry: no byte of
+		// kernel and ramdisk has to be read. What was damaged later is for verify to find.
 		p.state = same
 	default:
 		right, err := f.Content.Same(ctx, b.reader, f.Name)
@@ -170,4 +170,11 @@ func (b *builder) compare(ctx context.Context, f layout.File) (plannedFile, erro
 		return p, generation.Skipped(PayloadMissing, err)
 	}
 	return p, nil
+}
+
+// looksRight reports whether an installed image is what its name says, by all that is cheap to read. In a
+// dry run the ramdisk of one with secrets is not known.
+func (b *builder) looksRight(f layout.File, pending bool) bool {
+	image, ok := f.Content.(content.Image)
+	return ok && b.inv.Working(f.Name) && (pending || image.Looks(b.reader, f.Name))
 }

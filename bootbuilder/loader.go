@@ -54,7 +54,7 @@ func worldOf(
 ) world {
 	w := world{found: found, inv: inv, input: nextboot.Input{
 		Conf: conf.text, Vars: fw.vars, Policy: policyOf(options.Default),
-		Version:      efivars.InstalledVersion(target.ESP),
+		Version:      installedLoader(target.ESP),
 		Before:       menuOf(target, inv),
 		FromProfiles: options.From == FromProfiles,
 		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
@@ -66,6 +66,15 @@ func worldOf(
 	}
 	w.input.After = w.input.Before
 	return w
+}
+
+// installedLoader is the version of the systemd-boot on the ESP; unknown where it does not say.
+func installedLoader(espFS esp.FS) nextboot.Version {
+	info, err := efivars.Installed(espFS)
+	if err != nil {
+		return nextboot.Version{}
+	}
+	return nextboot.ParseVersion(info)
 }
 
 func policyOf(m DefaultMode) nextboot.Policy {

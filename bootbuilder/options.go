@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
@@ -32,6 +33,8 @@ type Options struct {
 	// Secrets says whether a generation's initrdSecrets program, which is code from Root, may be
 	// run where an initrd has to be made anew.
 	Secrets SecretsMode
+	// Today goes into the record of what is on trial; the zero value is now.
+	Today time.Time
 	// DryRun makes a plan that is not to be applied: nothing is run for it.
 	DryRun bool
 }
@@ -118,6 +121,9 @@ func (o Options) normal() (Options, error) {
 		if o.Certificate != nil {
 			o.Layout = LayoutUnified
 		}
+	}
+	if o.Today.IsZero() {
+		o.Today = time.Now()
 	}
 	if o.Secrets == SecretsAuto {
 		o.Secrets = SecretsNever

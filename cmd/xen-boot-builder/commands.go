@@ -49,6 +49,26 @@ func commands() []command {
 			run: runVerify,
 		},
 		{
+			name:    "try",
+			summary: "start an entry once, at the next boot only",
+			details: lines(
+				"Writes LoaderEntryOneShot, which systemd-boot forgets by itself: a hang, a panic",
+				"or a power cycle leads back to what loader.conf starts. ID is one that list shows.",
+			),
+			args: []string{"ID"},
+			run:  runTry,
+		},
+		{
+			name:    "bless",
+			summary: "in dom0, once it is up: what was started has proven itself",
+			details: lines(
+				"Looks whether Xen runs and an entry of ours was started, records that on $BOOT,",
+				"and makes it the default. Run again it changes nothing.",
+			),
+			words: true,
+			run:   runBless,
+		},
+		{
 			name:    "remove",
 			summary: "take away all Xen entries, and give loader.conf its old default",
 			details: lines(

@@ -24,6 +24,9 @@ func testFaults(t *testing.T, b binary) {
 	for _, layout := range []string{"shared", "unified"} {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && layout != "shared" {
+				t.Skip("not run with -short: each fault is a process below strace")
+			}
 			l := newFaultLab(t, b, layout)
 			faults := []string{"signal=KILL", "error=ENOSPC", "error=EIO", "error=EROFS"}
 			step := 1

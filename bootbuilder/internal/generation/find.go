@@ -103,7 +103,7 @@ func (s *System) withToplevels(selectors []Selector) *System {
 		n := sel.name
 		n.Hash, n.Tries = "", nil
 		if n.Generation == 0 {
-			n.Generation = numberIn(sel.Version)
+			n.Generation = NumberIn(sel.Version)
 		}
 		p := Place{Name: n, Dir: toplevel, Toplevel: toplevel}
 		p.Spec, p.Skip = with.readSpec(toplevel)
@@ -128,7 +128,8 @@ func (s *System) named(n esp.Name, places []int) (int, bool) {
 
 var numberInVersion = regexp.MustCompile(`^Generation ([0-9]+)\b`)
 
-func numberIn(version string) uint64 {
+// NumberIn is the generation in the version of an entry, 0 for none.
+func NumberIn(version string) uint64 {
 	m := numberInVersion.FindStringSubmatch(version)
 	if m == nil {
 		return 0
@@ -140,7 +141,7 @@ func numberIn(version string) uint64 {
 // nearest chooses among the places of one toplevel: by the number in the entry's version, then one
 // that nothing has selected yet, then the newest.
 func (s *System) nearest(sel Selector, places []int, chosen map[int][]Selector) int {
-	number := numberIn(sel.Version)
+	number := NumberIn(sel.Version)
 	for _, i := range places {
 		if number != 0 && s.Places[i].Name.Generation == number {
 			return i
@@ -213,7 +214,7 @@ func (s *System) unread(sel Selector) Generation {
 	n := sel.name
 	n.Tries = nil
 	if n.Generation == 0 {
-		n.Generation = numberIn(sel.Version)
+		n.Generation = NumberIn(sel.Version)
 	}
 	id := n.As(esp.Xen).ID()
 	return Generation{

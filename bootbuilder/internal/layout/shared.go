@@ -9,6 +9,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -65,20 +66,25 @@ func checkNames(names ...string) error {
 
 var versionInName = regexp.MustCompile(`xen-([0-9][0-9A-Za-z.+~]*[0-9A-Za-z])\.efi$`)
 
-// xenVersion is the version that v2 of the extension gives; v1 has none, and there
-// it is read off the file name (…/boot/xen-4.20.2.efi). It goes into file names.
+// xenVersion is Xen's version in a form that goes into file names. v2 of the extension gives it; v1
+// has none, and there it is read off the file name (…/boot/xen-4.20.2.efi).
 func xenVersion(g generation.Generation) string {
-	v := g.Spec.Xen.Version
-	if v == "" {
-		if m := versionInName.FindStringSubmatch(g.Spec.Xen.EFIPath); m != nil {
-			v = m[1]
-		}
-	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r == '.', r == '_':
 			return r
 		}
 		return '_'
-	}, v)
+	}, XenVersion(g.Spec))
+}
+
+// XenVersion is the version of a bootspec's Xen, as it says, or as the name of the image says.
+func XenVersion(spec *bootspec.Document) string {
+	if v := spec.Xen.Version; v != "" {
+		return v
+	}
+	if m := versionInName.FindStringSubmatch(spec.Xen.EFIPath); m != nil {
+		return m[1]
+	}
+	return ""
 }

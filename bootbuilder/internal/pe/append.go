@@ -86,7 +86,10 @@ func (im *Image) assemble(l *layout, debug patch, add []NewSection, headers []Se
 	if im.directories() > securityDirectory {
 		a.security = int64(im.securityEntry())
 	}
-	a.push(part{data: im.newHead(l, headers)})
+	a.base = base{im.r, im.size}
+	a.original = []Patch{{0, im.head}, {debug.off, debug.old}}
+	a.head = im.newHead(l, headers)
+	a.push(part{data: a.head})
 	if l.shift > 0 {
 		a.push(part{size: l.firstRaw + l.shift - l.tableEnd})
 	} else {

@@ -94,6 +94,10 @@ func Parse(r io.ReaderAt, size int64) (*Image, error) {
 	}
 	for at := im.table; at < len(im.head); at += sectionHeaderSize {
 		s := decodeSection(im.head[at:])
+		if s.Offset == 0 && s.Size != 0 {
+			// EDK II hashes the file's start for it once more, others nothing.
+			return nil, fmt.Errorf("read PE headers: section %q has %d bytes of content, but no place in the file", s.Name, s.Size)
+		}
 		if s.inFile() && int64(s.Offset)+int64(s.Size) > size {
 			return nil, fmt.Errorf("read PE headers: section %q ends at byte %d of a file of %d",
 				s.Name, int64(s.Offset)+int64(s.Size), size)
