@@ -76,7 +76,7 @@ func (g *golden) asRecorded(t *testing.T) {
 	for name, w := range g.Recorded.Written {
 		want[name] = "(image)"
 		if w.Text != nil {
-			want[name] = withoutPadding(*w.Text)
+			want[name] = withoutBlanks(*w.Text)
 		}
 	}
 	after := g.trees()
@@ -87,7 +87,7 @@ func (g *golden) asRecorded(t *testing.T) {
 			g.sameImage(t, name, after[name], w)
 			after[name] = "(image)"
 		default:
-			after[name] = withoutPadding(after[name])
+			after[name] = withoutBlanks(after[name])
 		}
 	}
 	if d := cmp.Diff(want, after); d != "" {
@@ -95,8 +95,8 @@ func (g *golden) asRecorded(t *testing.T) {
 	}
 }
 
-// withoutPadding is a text without blank lines at its end and blanks at a line's end: no reader sees those.
-func withoutPadding(text string) string {
+// withoutBlanks is a text without padding, and without blanks at a line's end: no reader sees those.
+func withoutBlanks(text string) string {
 	return unpadded(regexp.MustCompile(`(?m)[ \t]+$`).ReplaceAllString(text, ""))
 }
 

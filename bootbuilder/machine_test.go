@@ -3,6 +3,7 @@ package bootbuilder_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -245,31 +247,78 @@ func (m *machine) wantHealthy() {
 // onXBOOTLDR is in front of a name on XBOOTLDR.
 const onXBOOTLDR = "xbootldr:"
 
-// trees is all that is there; a directory's name ends in a slash.
+// trees is all that is there, padding aside; a directory's name ends in a slash.
 func (m *machine) trees() map[string]string {
 	m.t.Helper()
-	all := snapshot(m.t, m.esp)
+	all := withoutPadding(snapshot(m.t, m.esp))
 	if m.xboot != "" {
-		for name, data := range snapshot(m.t, m.xboot) {
+		for name, data := range withoutPadding(snapshot(m.t, m.xboot)) {
 			all[onXBOOTLDR+name] = data
 		}
 	}
 	return all
 }
 
+func withoutPadding(tree map[string]string) map[string]string {
+	for name, text := range tree {
+		if isPadded(name) {
+			tree[name] = unpadded(text)
+		}
+	}
+	return tree
+}
+
 // files are trees without directories.
 func (m *machine) files() map[string]string {
 	m.t.Helper()
-	all := m.trees()
-	maps.DeleteFunc(all, func(name, _ string) bool { return strings.HasSuffix(name, "/") })
-	return all
+	return withoutDirectories(m.trees())
+}
+
+func withoutDirectories(tree map[string]string) map[string]string {
+	files := maps.Clone(tree)
+	maps.DeleteFunc(files, func(name, _ string) bool { return strings.HasSuffix(name, "/") })
+	return files
 }
 
 func (m *machine) wantTrees(want map[string]string) {
 	m.t.Helper()
-	if d := cmp.Diff(want, m.trees()); d != "" {
+	if d := diffTrees(want, m.trees()); d != "" {
 		m.t.Errorf("the partitions differ (-want +got):\n%s", d)
 	}
+}
+
+// wantFilesAs is wantTrees without directories: those that we made stay.
+func (m *machine) wantFilesAs(want map[string]string) {
+	m.t.Helper()
+	if d := diffTrees(withoutDirectories(want), m.files()); d != "" {
+		m.t.Errorf("the files differ (-want +got):\n%s", d)
+	}
+}
+
+// diffTrees says in which files and directories two trees differ.
+func diffTrees(want, got map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		switch have, ok := got[name]; {
+		case !ok:
+			fmt.Fprintf(&b, "- %s\n", name)
+		case have == want[name]:
+		case isText(have) && isText(want[name]):
+			fmt.Fprintf(&b, "! %s\n%s", name, cmp.Diff(want[name], have))
+		default:
+			fmt.Fprintf(&b, "! %s: %d bytes, then %d\n", name, len(want[name]), len(have))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if _, ok := want[name]; !ok {
+			fmt.Fprintf(&b, "+ %s\n", name)
+		}
+	}
+	return b.String()
+}
+
+func isText(s string) bool {
+	return len(s) < 4096 && utf8.ValidString(s) && !strings.Contains(s, "\x00")
 }
 
 func snapshot(t *testing.T, dir string) map[string]string {
@@ -290,25 +339,23 @@ func (m *machine) exists(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+// read is a file's text, padding aside.
 func (m *machine) read(name string) string {
 	m.t.Helper()
 	data, err := os.ReadFile(m.path(name))
 	m.must(err)
+	if isPadded(name) {
+		return unpadded(string(data))
+	}
 	return string(data)
 }
 
-// readEntry is an entry without its padding.
-func (m *machine) readEntry(name string) string {
-	m.t.Helper()
-	return unpadded(m.read(name))
-}
+// unpadded is a text without newlines at its end: padding, which no reader sees.
+func unpadded(text string) string { return strings.TrimRight(text, "\n") }
 
-// unpadded is a text as if nothing had been written behind its last line.
-func unpadded(text string) string {
-	if rest := strings.TrimRight(text, "\n"); rest != text {
-		return rest + "\n"
-	}
-	return text
+// isPadded reports whether a file may be padded: entries and loader.conf.
+func isPadded(name string) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimPrefix(name, onXBOOTLDR)), "loader/") && strings.EqualFold(filepath.Ext(name), ".conf")
 }
 
 func (m *machine) write(name, data string) {
@@ -394,7 +441,7 @@ func (m *machine) loaderConf() string {
 	m.t.Helper()
 	data, err := os.ReadFile(filepath.Join(m.esp, "loader/loader.conf"))
 	m.must(err)
-	return string(data)
+	return unpadded(string(data))
 }
 
 func (m *machine) writeLoaderConf(text string) {
