@@ -141,6 +141,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 			change.Writes = append(change.Writes, provenWrite(target.Boot, text, recordText != nil))
 		}
 	}
+	change = withStaleDirectories(change)
 	steps, spaceErr := transaction.Plan(change)
 	var noSpace *transaction.SpaceError
 	if spaceErr != nil && !errors.As(spaceErr, &noSpace) {

@@ -50,6 +50,7 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 func (c *commandLine) carryOut(
 	ctx context.Context, ui *ui, plan *bootbuilder.Plan, sign bootbuilder.Signer, lock *pcrLock,
 ) (*bootbuilder.Report, error) {
+	lock.advise(c, ui, plan)
 	if c.dryRun {
 		if c.verbosity == debug && !c.json {
 			for _, step := range plan.Steps() {
