@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -73,95 +73,52 @@ type inspectionDocument struct {
 	ESPs    []*bootbuilder.Inspection `json:"esps"`
 }
 
-// renderList prints a table that fits 80 columns: what is too long for its column is cut
-// on the right, but for the id.
+// renderList prints a table: the whole of it in a pipe, and on a terminal what fits. An id is never
+// cut: it is what people copy.
 func (u *ui) renderList(i *bootbuilder.Inspection) {
 	if len(i.Entries) == 0 {
 		u.printf("no Xen entries on %s\n", printable(i.Boot))
 		return
 	}
-	rows := [][]string{{"ENTRY", "XEN", "LAYOUT", "SIZE", "STATE"}}
+	table := screen.Table{Columns: []screen.Column{
+		{},
+		{Title: "ENTRY"},
+		{Title: "XEN", Min: 6, Drop: 2},
+		{Title: "LAYOUT", Drop: 1},
+		{Title: "SIZE", Right: true, Drop: 3},
+		{Title: "STATE"},
+	}}
+	hasDefault := false
 	for _, e := range i.Entries {
-		id := strings.TrimSuffix(strings.TrimSuffix(e.ID, ".conf"), ".efi")
+		mark, state := "", screen.Cell{Text: "ok", Style: green}
 		if e.Default {
-			id += " *"
+			mark, hasDefault = "*", true
 		}
-		rows = append(rows, []string{printable(id), orDash(printable(e.XenVersion)), string(e.Layout), bootbuilder.FormatSize(e.Size), stateWord(e)})
-	}
-	widths := columnWidths(rows)
-	for n, row := range rows {
-		line := ""
-		for col, cell := range row {
-			if col == len(row)-1 {
-				cell = u.paint(stateSGR(n, i), cell)
-			}
-			line += pad(cell, widths[col], col == len(row)-1)
+		if len(e.Problems) > 0 {
+			state = screen.Cell{Text: "broken", Style: red}
 		}
-		u.printf("%s\n", line)
-		if n == 0 {
-			continue
-		}
-		e := i.Entries[n-1]
-		if text := printable(strings.TrimSpace(e.Title + ": " + e.Version)); text != ":" {
-			u.printf("  %s\n", cut(text, 78))
+		row := screen.Row{Cells: []screen.Cell{
+			{Text: mark},
+			{Text: strings.TrimSuffix(strings.TrimSuffix(e.ID, ".conf"), ".efi")},
+			{Text: cmp.Or(e.XenVersion, "-")},
+			{Text: string(e.Layout)},
+			{Text: bootbuilder.FormatSize(e.Size)},
+			state,
+		}}
+		if e.Title != "" || e.Version != "" {
+			row.Below = append(row.Below, screen.Cell{Text: e.Title + ": " + e.Version})
 		}
 		for _, p := range e.Problems {
-			u.printf("  %s\n", u.paint(red, printable(p)))
+			row.Below = append(row.Below, screen.Cell{Text: p, Style: red})
 		}
+		table.Rows = append(table.Rows, row)
 	}
-	if slices.ContainsFunc(i.Entries, func(e bootbuilder.EntryStatus) bool { return e.Default }) {
+	for _, line := range table.Lines(u.screen) {
+		u.printf("%s\n", line)
+	}
+	if hasDefault {
 		u.printf("* is what loader.conf starts\n")
 	}
-}
-
-func stateWord(e bootbuilder.EntryStatus) string {
-	if len(e.Problems) > 0 {
-		return "broken"
-	}
-	return "ok"
-}
-
-func stateSGR(row int, i *bootbuilder.Inspection) screen.Style {
-	switch {
-	case row == 0:
-		return bold
-	case len(i.Entries[row-1].Problems) > 0:
-		return red
-	}
-	return green
-}
-
-func columnWidths(rows [][]string) []int {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for n, cell := range row {
-			widths[n] = max(widths[n], len([]rune(cell)))
-		}
-	}
-	return widths
-}
-
-func pad(cell string, width int, last bool) string {
-	if last {
-		return cell
-	}
-	return cell + strings.Repeat(" ", width-len([]rune(cell))+2)
-}
-
-// cut shortens a text to so many characters.
-func cut(s string, width int) string {
-	r := []rune(s)
-	if len(r) <= width {
-		return s
-	}
-	return string(r[:width-1]) + "…"
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // renderVerify prints one line for each entry, and what is wrong below it.
