@@ -23,6 +23,9 @@ func Decide(in Input) Decision {
 		made:     in.Conf != nil,
 		d:        Decision{Default: -1, Trial: -1},
 	}
+	for _, b := range p.variants {
+		p.menus = append(p.menus, b.menu(in.After))
+	}
 	p.d.Before = Starts(in.Conf, in.Vars, in.Before, in.Version)
 	p.plan()
 	p.finish()
@@ -34,6 +37,7 @@ type planner struct {
 	in       Input
 	r        *resolver
 	variants []behaviour // of the installed systemd-boot, the most likely first
+	menus    [][]row     // the entries to come, as each of the variants orders them
 	conf     *esp.LoaderConf
 	made     bool // there is a loader.conf, or one has to be written
 	g        int  // the generation that NixOS' choice means
@@ -131,8 +135,8 @@ func (p *planner) current() (int, meaning, string) {
 
 // start is what systemd-boot would start with loader.conf as it is planned, variables aside but for
 // the one that @saved stands for.
-func (p *planner) start(b behaviour) Start {
-	return b.starts(p.conf, Vars{LastBooted: p.in.Vars.LastBooted}, b.menu(p.in.After))
+func (p *planner) start(variant int) Start {
+	return p.variants[variant].starts(p.conf, Vars{LastBooted: p.in.Vars.LastBooted}, p.menus[variant])
 }
 
 // startNow is what systemd-boot starts as things are, variables aside.
@@ -142,7 +146,12 @@ func (p *planner) startNow() Start {
 
 // all reports whether what starts is right in every version that may be installed.
 func (p *planner) all(right func(Start) bool) bool {
-	return !slices.ContainsFunc(p.variants, func(b behaviour) bool { return !right(p.start(b)) })
+	for i := range p.variants {
+		if !right(p.start(i)) {
+			return false
+		}
+	}
+	return true
 }
 
 // startXen makes loader.conf name a Xen entry exactly.
@@ -174,7 +183,7 @@ func (p *planner) keepXen(x Entry) {
 
 // lastBooted reports whether @saved stands for an entry that is there.
 func (p *planner) lastBooted() bool {
-	return p.start(p.r.main).By == DefaultKey || p.start(p.r.main).By == PreferredKey
+	return p.start(0).By == DefaultKey || p.start(0).By == PreferredKey
 }
 
 // needsPreferred reports whether a Xen entry falls back only where preferred names it: systemd-boot 260 and later pass
@@ -250,7 +259,7 @@ func (p *planner) startNixOS() {
 		p.all(func(s Start) bool { return !s.Entry.Kind.Ours() && s.Entry.starts() }) {
 		return // what starts by its place in the menu may go on doing so
 	}
-	if s := p.startNow(); s.By == First && s.Entry.Kind.Ours() || s.By == Nothing && p.start(p.r.main).Entry.Kind.Ours() {
+	if s := p.startNow(); s.By == First && s.Entry.Kind.Ours() || s.By == Nothing && p.start(0).Entry.Kind.Ours() {
 		p.warn(NixOSWritten, "", "loader.conf names no entry that is there, and Xen's comes first in the menu: %s is written as the default", n.File)
 	}
 	value := ValueFor(n)
@@ -303,7 +312,7 @@ func (p *planner) namesOurs() bool {
 func (p *planner) firstGood() (Entry, bool) {
 	for _, e := range p.r.after {
 		if e.Kind.NixOS() && e.starts() && !e.Bad() {
-			return e, true
+			return e.Entry, true
 		}
 	}
 	return Entry{}, false
@@ -365,9 +374,12 @@ func (p *planner) isXenish(value string) bool {
 // exists reports whether some entry of the menu to come has what a value names.
 func (p *planner) exists(value string) bool {
 	lit, isLit := literal(value)
-	return slices.ContainsFunc(p.r.after, func(e Entry) bool {
-		return isLit && named(lit, e, true) || slices.ContainsFunc(p.variants, func(b behaviour) bool { return b.matches(value, e) })
-	})
+	for i, b := range p.variants {
+		if slices.ContainsFunc(p.menus[i], func(e row) bool { return b.matches(value, e) || isLit && named(lit, e.Entry, true) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // set changes a key of loader.conf.
@@ -427,16 +439,16 @@ func (p *planner) finish() {
 	if p.d.OneShot != "" || p.d.Disarm {
 		vars.OneShot = p.d.OneShot
 	}
-	p.d.Next = Starts(text, vars, p.in.After, p.in.Version)
+	p.d.Next = startsIn(text, vars, p.variants, p.menus)
 	vars.OneShot = ""
-	p.d.Then = Starts(text, vars, p.in.After, p.in.Version)
+	p.d.Then = startsIn(text, vars, p.variants, p.menus)
 	if p.in.Undecided {
 		return
 	}
 	if p.in.Conf == nil && p.d.Conf == nil && len(p.r.after) > 0 {
 		p.warn(LoaderConfMissing, "", "loader.conf is missing: systemd-boot starts the first of its menu")
 	}
-	alone := Starts(text, Vars{LastBooted: p.in.Vars.LastBooted}, p.in.After, p.in.Version)
+	alone := startsIn(text, Vars{LastBooted: p.in.Vars.LastBooted}, p.variants, p.menus)
 	switch {
 	case p.d.Then.By.Variable() && p.d.Then.ID != alone.ID:
 		p.warn(VariableOutranks, "bootctl set-default '' clears it", "%s starts by default: %s", p.d.Then.ID, p.d.Then.Reason())

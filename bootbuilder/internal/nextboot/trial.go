@@ -84,7 +84,7 @@ func OneShotFor(e Entry, v Version) string {
 	variants := v.behaviours()
 	id := variants[0].id(e)
 	for _, b := range variants {
-		if b.id(e) != id || !b.matches(id, e) {
+		if b.id(e) != id || !b.matches(id, b.row(e)) {
 			return ValueFor(e)
 		}
 	}
