@@ -100,6 +100,9 @@ func startsIn(conf []byte, vars Vars, variants []behaviour, menus [][]row) Start
 func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []row) Start {
 	value := func(key string) string {
 		v, _ := conf.Get(key)
+		if raw := conf.Raw(key); b.quotesStay && strings.HasPrefix(raw, "'") {
+			return raw
+		}
 		return v
 	}
 	type question struct {
