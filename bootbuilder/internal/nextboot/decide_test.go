@@ -219,6 +219,15 @@ func TestDecide(t *testing.T) {
 			return m
 		}, conf: "timeout 5\ndefault " + x5 + "\n", then: x5},
 
+		{name: "profiles, NixOS' entries beside", m: func() *machine {
+			m := newMachine("default nixos-" + hash1 + ".conf\n")
+			m.add(5, "e", "nixos-"+hash1+".conf", "+"+x5).Current = true
+			m.add(6, "f", "+"+x6)
+			m.Generations[0].NixOS = nil // the profile's links don't name them
+			m.FromProfiles, m.Policy = true, nextboot.PreferNixOS
+			return m
+		}, conf: "=", then: "nixos-" + hash1 + ".conf"},
+
 		// Hand-written values.
 		{name: "a user's own glob", m: func() *machine { m := two("default xen-rescue*\n"); m.other("xen-rescue-1.conf"); return m },
 			conf: "=", then: "xen-rescue-1.conf", warn: "hand-written"},

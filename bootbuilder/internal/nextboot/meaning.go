@@ -44,14 +44,19 @@ func newResolver(in Input) *resolver {
 		}
 	}
 	for _, e := range r.before {
-		if e.Kind.NixOS() && r.ofNixOS(e.Entry) < 0 {
-			g := Generation{Toplevel: e.Toplevel, NixOS: []string{e.File}}
-			if name, ok := entryName(e.File); ok {
-				g.Profile, g.Number, g.Specialisation = name.Profile, name.Generation, name.Specialisation
-			}
-			addFirst(r.owner, e.File, len(r.gens))
-			r.gens = append(r.gens, g)
+		if !e.Kind.NixOS() || r.ofNixOS(e.Entry) >= 0 {
+			continue
 		}
+		if i := r.ofToplevel(e.Toplevel); i >= 0 {
+			addFirst(r.owner, e.File, i)
+			continue
+		}
+		g := Generation{Toplevel: e.Toplevel, NixOS: []string{e.File}}
+		if name, ok := entryName(e.File); ok {
+			g.Profile, g.Number, g.Specialisation = name.Profile, name.Generation, name.Specialisation
+		}
+		addFirst(r.owner, e.File, len(r.gens))
+		r.gens = append(r.gens, g)
 	}
 	return r
 }
@@ -85,6 +90,14 @@ func find(owner map[string]int, file string) int {
 	return -1
 }
 
+// ofToplevel is the first generation with a toplevel, or -1.
+func (r *resolver) ofToplevel(toplevel string) int {
+	if toplevel == "" {
+		return -1
+	}
+	return slices.IndexFunc(r.gens, func(g Generation) bool { return g.Toplevel == toplevel })
+}
+
 // ofXen is the generation that one of our entries belongs to, or -1. The toplevel decides: Nix gives numbers out again.
 func (r *resolver) ofXen(e Entry) int {
 	if e.Toplevel != "" {
@@ -92,7 +105,7 @@ func (r *resolver) ofXen(e Entry) int {
 		if i := find(r.xens, e.File); i >= 0 && r.gens[i].Toplevel == e.Toplevel {
 			return i
 		}
-		return slices.IndexFunc(r.gens, func(g Generation) bool { return g.Toplevel == e.Toplevel })
+		return r.ofToplevel(e.Toplevel)
 	}
 	return r.byXenName(e.File)
 }

@@ -442,3 +442,44 @@ func (w *world) describe() string {
 	}
 	return b.String()
 }
+
+// FuzzDecide: whatever loader.conf and the variables say, what is written names something, and only once.
+func FuzzDecide(f *testing.F) {
+	f.Add(uint64(1), []byte("default nixos-*\npreferred xen-generation-5.conf\n"), "xen-generation-7.conf", false)
+	f.Add(uint64(2), []byte("default xen-*[+.][1-9c]*onf\r\ndefault @saved\n"), "@saved", true)
+	f.Add(uint64(3), []byte("preferred \"xen-re*\"\x00\ndefault [a-"), "auto-windows", true)
+	f.Fuzz(func(t *testing.T, seed uint64, conf []byte, variable string, remove bool) {
+		w := newWorld(rand.New(rand.NewPCG(12, seed)))
+		w.Conf, w.Remove = conf, remove
+		w.Vars = nextboot.Vars{OneShot: variable, LastBooted: variable}
+		if remove {
+			w.After = slices.DeleteFunc(w.After, func(e nextboot.Entry) bool { return e.Kind.Ours() })
+			for i := range w.Generations {
+				w.Generations[i].Xen = ""
+			}
+		}
+		d := nextboot.Decide(w.Input)
+		if d.Then.Entry.Hidden {
+			t.Errorf("%s starts", d.Then.ID)
+		}
+		if remove && d.Then.Entry.Kind.Ours() {
+			t.Errorf("%s starts after a removal", d.Then.ID)
+		}
+		if d.Conf == nil {
+			return
+		}
+		for _, k := range d.Keys {
+			if k.To == "" || k.To == "nixos-*" {
+				continue
+			}
+			if n := w.matches(k.To, nextboot.Version{Major: 252}) + w.matches(k.To, nextboot.Version{Major: 262}); n == 0 {
+				t.Errorf("%s %s names nothing", k.Key, k.To)
+			}
+		}
+		again := w.Input
+		again.Conf, again.Before = d.Conf, w.After
+		if a := nextboot.Decide(again); a.Conf != nil && w.Policy != nextboot.Trial {
+			t.Errorf("%q, then %q, then %q", conf, d.Conf, a.Conf)
+		}
+	})
+}
