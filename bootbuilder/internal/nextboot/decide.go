@@ -54,6 +54,9 @@ func (p *planner) plan() {
 	}
 	var foreign bool
 	p.g, foreign = p.r.chosen(p.in)
+	if foreign && p.start(0).Entry.Kind.Ours() { // as `*` does once there is an entry of ours
+		p.g, foreign = p.r.newest(), false
+	}
 	if 0 <= p.g && p.g < len(p.in.Generations) {
 		p.d.Default = p.g
 		p.d.DefaultFailed = p.in.Generations[p.g].Failed
@@ -165,7 +168,7 @@ func (p *planner) startXen(x Entry) {
 			return
 		}
 	case nixosValue, xenValue:
-		named := func(s Start) bool { return is(s) && s.By != First }
+		named := func(s Start) bool { return is(s) && s.By != First && s.Value == value }
 		if _, ok := literal(value); ok && p.all(named) && !p.needsPreferred(x) {
 			p.fallback()
 			return
@@ -245,10 +248,10 @@ func (p *planner) startNixOS() {
 		// NixOS' own loader.conf falls back from it as NixOS wants, or starts it all the same.
 		right = func(s Start) bool { return s.Entry.Kind.NixOS() && s.Entry.starts() }
 	}
-	if what == saved && p.in.Policy == Keep && p.lastBooted() && !p.in.Refused && !p.in.Remove {
+	if what == saved && p.in.Policy == Keep && p.lastBooted() && !p.in.Refused && !p.in.Remove && p.start(0).Entry.starts() {
 		return // somebody chose it in the menu
 	}
-	if what == saved && p.lastBooted() && p.all(func(s Start) bool { return !s.Entry.Kind.Ours() }) {
+	if what == saved && p.lastBooted() && p.all(func(s Start) bool { return !s.Entry.Kind.Ours() && s.Entry.starts() }) {
 		return
 	}
 	if p.all(right) && !p.namesOurs() {
@@ -275,8 +278,11 @@ func (p *planner) startNixOS() {
 	case hasPreferred && p.r.main.knowsPreferred:
 		p.set("preferred", value)
 		p.giveBackDefault(value)
-		if good, ok := p.firstGood(); ok && n.Bad() && !p.all(right) {
-			p.set("default", ValueFor(good)) // what NixOS falls back to can't start
+		if n.Bad() && !p.all(right) { // what NixOS falls back to can't start
+			if good, ok := p.firstGood(); ok {
+				value = ValueFor(good)
+			}
+			p.set("default", value)
 		}
 	case hasPreferred:
 		p.set("preferred", value)
@@ -301,7 +307,9 @@ func (p *planner) giveBackDefault(value string) {
 func (p *planner) namesOurs() bool {
 	for _, key := range []string{"preferred", "default"} {
 		value, ok := p.conf.Get(key)
-		if _, what := p.r.means(value, ok); what == xenValue {
+		_, lit := literal(value)
+		_, glob := cutPrefixFold(value, "xen-")
+		if _, what := p.r.means(value, ok); what == xenValue && (lit || glob) {
 			return true
 		}
 	}
@@ -352,7 +360,10 @@ func (p *planner) mend() {
 		if !found {
 			to, found = p.firstGood()
 		}
+		_, more := p.conf.Get("default")
 		switch {
+		case key == "preferred" && more:
+			p.conf.Unset(key) // default decides already, and goes on doing so
 		case found:
 			p.set(key, ValueFor(to))
 		case p.isXenish(value):
@@ -375,7 +386,9 @@ func (p *planner) isXenish(value string) bool {
 func (p *planner) exists(value string) bool {
 	lit, isLit := literal(value)
 	for i, b := range p.variants {
-		if slices.ContainsFunc(p.menus[i], func(e row) bool { return b.matches(value, e) || isLit && named(lit, e.Entry, true) }) {
+		if slices.ContainsFunc(p.menus[i], func(e row) bool {
+			return b.matches(value, e) || isLit && named(lit, e.Entry, e.Kind != Other)
+		}) {
 			return true
 		}
 	}

@@ -381,6 +381,17 @@ func TestDecide(t *testing.T) {
 			m.add(6, "f", stub6)
 			return m
 		}, conf: "default " + stub6 + "\n", then: stub6, warn: "repaired"},
+		{name: "a dangling preferred", m: func() *machine {
+			m := two("preferred nixos-generation-9.conf\ndefault memtest.conf\n")
+			m.other("memtest.conf")
+			return m
+		}, conf: "default memtest.conf\n", then: "memtest.conf", warn: "hand-written repaired"},
+		{name: "a glob of somebody's that starts Xen once there is Xen", m: func() *machine {
+			m := newMachine("default *\n")
+			m.add(6, "f", n6, "+"+x6)
+			m.Policy = nextboot.PreferNixOS
+			return m
+		}, conf: "default " + n6 + "\n", then: n6},
 		{name: "unified and type #1 at once", m: func() *machine {
 			m := newMachine("default xen-*\n")
 			m.add(6, "f", n6, "xen-generation-6-bbbbbbbbbbbb.efi")

@@ -176,7 +176,8 @@ func (r *resolver) meansLiteral(lit string) (int, meaning) {
 	for _, loose := range []bool{false, true} {
 		for _, menu := range [][]row{r.before, r.after} {
 			for _, e := range menu {
-				if named(lit, e.Entry, loose) {
+				// Without its suffix, systemd-boot finds no entry: only of NixOS' and ours is it known what was meant.
+				if (!loose || e.Kind != Other) && named(lit, e.Entry, loose) {
 					return r.of(e.Entry)
 				}
 			}
