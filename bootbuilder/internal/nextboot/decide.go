@@ -174,13 +174,13 @@ func (p *planner) startXen(x Entry) {
 			return
 		}
 	}
-	p.name1(x)
+	p.nameXen(x)
 }
 
 // keepXen leaves loader.conf alone where it starts the Xen entry already.
 func (p *planner) keepXen(x Entry) {
 	if !p.all(func(s Start) bool { return s.Entry.File == x.File && s.By != First }) {
-		p.name1(x)
+		p.nameXen(x)
 	}
 }
 
@@ -196,8 +196,8 @@ func (p *planner) needsPreferred(x Entry) bool {
 	return x.Tries() != nil && p.in.Version.Major >= 260 && !has
 }
 
-// name1 makes the key that decides name a Xen entry.
-func (p *planner) name1(x Entry) {
+// nameXen makes the key that decides name a Xen entry.
+func (p *planner) nameXen(x Entry) {
 	_, has := p.conf.Get("preferred")
 	switch {
 	case p.needsPreferred(x), has && p.r.main.knowsPreferred:

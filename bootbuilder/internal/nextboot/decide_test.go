@@ -462,6 +462,11 @@ func TestDecide(t *testing.T) {
 			m.Policy, m.Tried = nextboot.Trial, toplevel("f")
 			return m
 		}, conf: "=", then: n6, warn: "already-tried"},
+		{name: "try, on trial at this moment", m: func() *machine {
+			m := two("default " + n6 + "\n")
+			m.Policy, m.Tried, m.OnXen = nextboot.Trial, toplevel("f"), toplevel("f")
+			return m
+		}, conf: "=", then: n6},
 		{name: "try, armed already", m: func() *machine {
 			m := two("default " + n6 + "\n")
 			m.Policy, m.Tried, m.Vars.OneShot = nextboot.Trial, toplevel("f"), x6

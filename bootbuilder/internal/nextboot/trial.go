@@ -66,6 +66,9 @@ func (p *planner) arm(x Entry) {
 			return
 		}
 	} else if toplevel != "" && toplevel == p.in.Tried {
+		if toplevel == p.in.OnXen {
+			return // its trial goes on
+		}
 		p.warn(AlreadyTried, "xen-boot-builder try "+x.ID()+" starts it once more",
 			"%s on Xen was started on trial and was not blessed: it is not tried again", p.name(p.g))
 		return
