@@ -190,12 +190,6 @@ func (w *world) newestOfGlob() (int, bool) {
 
 func (w *world) idOf(file string) string { return nextboot.Entry{File: file}.ID() }
 
-// visible reports whether a plain id finds the entry in every version that the loader may be.
-func (w *world) plain(file string) bool {
-	id, tries := esp.CutTries(file)
-	return tries == nil || w.Version.Major >= 259 && id == strings.ToLower(id)
-}
-
 func (w *world) loaderConf() {
 	r := w.r
 	k := r.IntN(len(w.gens))
