@@ -16,10 +16,14 @@ const module = "github.com/xen-boot-builder/xen-boot-builder"
 // arrows are the imports that each package may have beside the standard library, its tests'
 // own left out. docs/architecture.md draws them. A name that ends in "/..." is for all below it too.
 var arrows = map[string][]string{
-	"cmd/xen-boot-builder": {"bootbuilder", "esp", "esp/fatimage",
-		"github.com/spf13/pflag", "golang.org/x/term", "github.com/schollz/progressbar/v3"},
+	"cmd/xen-boot-builder": {"bootbuilder", "docs", "esp", "esp/fatimage", "cmd/xen-boot-builder/internal/...",
+		"github.com/spf13/pflag", "golang.org/x/term"},
+	"cmd/xen-boot-builder/internal/config":  {"github.com/spf13/pflag"},
+	"cmd/xen-boot-builder/internal/screen":  {"golang.org/x/text/width"},
+	"cmd/xen-boot-builder/internal/suggest": {},
 	"bootbuilder": {"bootspec", "esp", "bootbuilder/internal/...",
 		"github.com/cyphar/filepath-securejoin", "github.com/sergi/go-diff/diffmatchpatch"},
+	"bootbuilder/internal/compare": {"github.com/sergi/go-diff/diffmatchpatch"},
 	"bootbuilder/internal/nixroot": {"github.com/cyphar/filepath-securejoin", "golang.org/x/sys/unix"},
 	"bootbuilder/internal/pcrlock": {},
 	"bootbuilder/internal/pe":      {},
@@ -27,6 +31,7 @@ var arrows = map[string][]string{
 		"github.com/foxboron/go-uefi/authenticode", "github.com/foxboron/go-uefi/pkcs7", "golang.org/x/crypto/cryptobyte/..."},
 	"bootbuilder/internal/xencfg": {},
 	"bootspec":                    {"github.com/tidwall/gjson"},
+	"docs":                        {},
 	"esp":                         {"golang.org/x/sys/unix"},
 	"esp/crashfs/...":             {"esp"},
 	"esp/fatimage/...":            {"esp", "esp/fatimage/internal/...", "golang.org/x/sys/unix"},

@@ -5,148 +5,186 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// build makes the files of each generation that is in.
-func (p *Plan) build(ctx context.Context) error {
-	lay := p.layout()
-	planned := make(map[string]*file)
-	for _, g := range p.Generations {
-		if err := ctx.Err(); err != nil {
-			return err
+// built is what a generation's files are, held against what is on $BOOT.
+type built struct {
+	layout.Files
+	files []plannedFile // the entry last
+}
+
+// plannedFile is one file with what is known of it.
+type plannedFile struct {
+	layout.File
+	state fileState
+	size  int64 // in bytes, at most
+}
+
+// fileState says what is on $BOOT under a file's name.
+type fileState int
+
+const (
+	missing fileState = iota
+	differs           // something else, or a part of it
+	same
+)
+
+// build makes the files of each generation that is in, and compares them with what is installed.
+func build(
+	ctx context.Context, reader *content.Reader, outcomes []outcome,
+	inv *installed.Inventory, options Options, secrets *secrets,
+) ([]outcome, []Warning, error) {
+	b := builder{reader: reader, inv: inv, options: options, planned: make(map[esp.Key]string)}
+	o := layout.Options{
+		Layout: options.Layout, Certificate: options.Certificate, UnverifiedInitrds: options.SignUnverifiedInitrds,
+		Installed: inv.Unified, Busy: inv.Working,
+	}
+	switch {
+	case options.Secrets == SecretsRun && options.DryRun:
+		o.Pending = true
+	case options.Secrets == SecretsRun:
+		o.Secrets = func(ctx context.Context, g generation.Generation) (content.Source, error) {
+			return secrets.run(ctx, reader, g)
 		}
-		if g.Out != nil {
-			continue
-		}
-		b, err := p.buildOne(ctx, lay, g, planned)
-		if err != nil {
+	}
+	var done []outcome
+	var warnings []Warning
+	unsigned := false // a machine that can't have the layout
+	for _, out := range outcomes {
+		if out.skip == nil {
+			o := o
+			if options.auto {
+				o.Layout = layout.Possible(options.Layout, out.Spec.System)
+			}
+			unsigned = unsigned || o.Layout != options.Layout
+			files, err := b.buildOne(ctx, out.Generation, o)
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return nil, nil, ctx.Err()
 			}
-			var n needError
-			if !errors.As(err, &n) {
-				n = needError{ImageInvalid, err}
+			switch {
+			case err != nil && !errors.As(err, &out.skip):
+				out.skip = &generation.Skip{Reason: ImageInvalid, Err: err}
+			case err == nil:
+				out.files = files
+				warnings = append(warnings, adviceOn(out)...)
 			}
-			g.out(n.reason, n.err)
-			continue
 		}
-		p.bundles = append(p.bundles, b)
-		p.advise(b)
+		done = append(done, out)
 	}
-	return p.collectWrites(ctx)
+	if unsigned {
+		warnings = append(warnings, Warning{Message: "on aarch64 only layout shared is possible, which is not signed: Secure Boot needs a change in Xen there"})
+	}
+	return done, warnings, nil
 }
 
-func (p *Plan) layout() layout {
-	switch p.options.Layout {
-	case LayoutEmbedded:
-		return embeddedLayout
-	case LayoutUnified:
-		return unifiedLayout(p.options.Signer)
+// adviceOn is what is to be said of a generation that is in.
+func adviceOn(o outcome) []Warning {
+	var list []Warning
+	for _, text := range o.files.Advice {
+		list = append(list, Warning{Generation: o.ID, Advice: true, Message: text})
 	}
-	return sharedLayout
+	if o.files.Unsecret {
+		list = append(list, Warning{Generation: o.ID, Message: fmt.Sprintf(
+			"%v: its initrd secrets are not appended (--run-initrd-secrets runs its program for that)", o.Generation)})
+	}
+	if o.files.Pending {
+		list = append(list, Warning{Generation: o.ID, Advice: true, Message: fmt.Sprintf(
+			"%v: its initrd secrets are appended when it is installed; a dry run runs nothing", o.Generation)})
+	}
+	return list
 }
 
-// buildOne makes one generation's files, all or none, and shares those that an earlier
-// generation made too.
-func (p *Plan) buildOne(ctx context.Context, lay layout, g *Generation, planned map[string]*file) (*bundle, error) {
-	if err := g.checkHashes(ctx, p.in); err != nil {
-		return nil, need(PayloadMissing, err)
-	}
-	b, err := lay(ctx, p.in, g)
+type builder struct {
+	reader  *content.Reader
+	inv     *installed.Inventory
+	options Options
+	planned map[esp.Key]string // what earlier generations plan, by name: its identity
+}
+
+// buildOne makes one generation's files, all or none.
+func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layout.Options) (*built, error) {
+	files, err := layout.Build(ctx, b.reader, g, o)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range b.all() {
-		if info, err := f.standing(p.target.Boot); err == nil && !info.Mode().IsRegular() {
-			return nil, need(Collision, &fs.PathError{Op: "write", Path: p.target.Boot.Path(f.name), Err: esp.ErrNotRegular})
-		}
-		if p.stock.foreign[strings.ToLower(f.name)] {
-			return nil, need(Collision, fmt.Errorf("%s: %w", p.target.Boot.Path(f.name), errForeign))
-		}
-		if other, ok := planned[strings.ToLower(f.name)]; ok && other.key != f.key {
-			return nil, need(Collision, fmt.Errorf("%s would have to hold two different contents", p.target.Boot.Path(f.name)))
-		}
-	}
-	// What an earlier generation needs too is one file, decided on and written once.
-	for i, f := range b.files {
-		b.files[i] = sharedFile(planned, f)
-	}
-	if b.entry != nil {
-		b.entry = sharedFile(planned, b.entry)
-	}
-	return b, nil
-}
-
-func sharedFile(planned map[string]*file, f *file) *file {
-	name := strings.ToLower(f.name)
-	if other, ok := planned[name]; ok {
-		return other
-	}
-	planned[name] = f
-	return f
-}
-
-// checkHashes holds the files that a Lanzaboote stub names against its hashes.
-func (g *Generation) checkHashes(ctx context.Context, in *inputs) error {
-	for _, f := range append([]bootFile{g.kernel}, g.initrds...) {
-		want, ok := g.hashes[f]
-		if !ok {
-			continue
-		}
-		c, err := in.sum(ctx, f)
+	out := &built{Files: files}
+	identities := make(map[esp.Key]string)
+	for _, f := range files.All() {
+		identity, err := f.Content.Identity(ctx, b.reader)
 		if err != nil {
-			return err
+			return nil, generation.Skipped(PayloadMissing, err)
 		}
-		if c.sum != want {
-			return fmt.Errorf("%s does not hold what the stub %s says (SHA-256 differs)", in.path(f), in.boot.Path(g.File))
+		if f.Kind == KindImage && f.ByContent && o.Layout == LayoutShared {
+			identity = f.Name // two store paths may hold the same Xen
 		}
+		key := esp.KeyOf(f.Name)
+		if other, ok := b.planned[key]; ok && other != identity {
+			return nil, generation.Skipped(Collision, fmt.Errorf("%s would have to hold two different contents", b.inv.Boot.Path(f.Name)))
+		}
+		identities[key] = identity
+		p, err := b.compare(ctx, f, files.Pending)
+		if err != nil {
+			return nil, err
+		}
+		out.files = append(out.files, p)
 	}
-	return nil
+	for key, identity := range identities {
+		b.planned[key] = identity
+	}
+	return out, nil
 }
 
-// collectWrites compares what is planned with what stands, and orders what is to be written:
-// payload before entries, each in the order of its generations.
-func (p *Plan) collectWrites(ctx context.Context) error {
-	var entries []*file
-	seen := make(map[*file]bool)
-	for _, b := range p.bundles {
-		for _, f := range b.all() {
-			if seen[f] {
-				continue
-			}
-			seen[f] = true
-			if err := p.compare(ctx, f); err != nil {
-				return err
-			}
-			switch {
-			case f.current:
-			case f.kind == KindEntry:
-				entries = append(entries, f)
-			default:
-				p.writes = append(p.writes, f)
-			}
-		}
-	}
-	p.writes = append(p.writes, entries...)
-	return nil
-}
+// errHandWritten is of a file that has a name of ours, but starts something else.
+var errHandWritten = errors.New("a hand-written entry has this name")
 
 // compare decides whether a file has to be written.
-func (p *Plan) compare(ctx context.Context, f *file) error {
-	info, err := f.standing(p.target.Boot)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (plannedFile, error) {
+	p := plannedFile{File: f}
+	boot := b.inv.Boot
+	info, err := boot.Stat(f.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return p, generation.Skipped(PayloadMissing, err)
+	case !info.Mode().IsRegular():
+		return p, generation.Skipped(Collision, &fs.PathError{Op: "write", Path: boot.Path(f.Name), Err: esp.ErrNotRegular})
+	case b.inv.HandWritten(f.Name):
+		return p, generation.Skipped(Collision, fmt.Errorf("%s: %w", boot.Path(f.Name), errHandWritten))
+	case info.Size() == 0:
+		p.state = differs // what is left of a write that was cut off
+	case dirOf(f.Name) == bootname.Unified && b.looksRight(f, pending):
+		// The name says what is inside, and an image is complete before it is an entry: no byte of
+		// kernel and ramdisk has to be read. What was damaged later is for verify to find.
+		p.state = same
+	default:
+		right, err := f.Content.Same(ctx, b.reader, f.Name)
+		if err != nil {
+			return p, generation.Skipped(PayloadMissing, err)
+		}
+		if p.state = differs; right {
+			p.state = same
+		}
 	}
-	if err != nil {
-		return err
+	if p.state == same {
+		p.size = info.Size()
+		return p, nil
 	}
-	f.exists = true
-	if info.Size() == 0 {
-		return nil // what is left of a write that was cut off
+	if p.size, err = f.Content.Size(b.reader); err != nil {
+		return p, generation.Skipped(PayloadMissing, err)
 	}
-	f.current, err = f.same(ctx)
-	return err
+	return p, nil
+}
+
+// looksRight reports whether an installed image is what its name says, by all that is cheap to read. In a
+// dry run the ramdisk of one with secrets is not known.
+func (b *builder) looksRight(f layout.File, pending bool) bool {
+	image, ok := f.Content.(content.Image)
+	return ok && b.inv.Working(f.Name) && (pending || image.Looks(b.reader, f.Name))
 }

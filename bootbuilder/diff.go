@@ -1,6 +1,7 @@
 package bootbuilder
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -116,4 +117,12 @@ func hunkRange(start, count int) string {
 		return fmt.Sprint(start)
 	}
 	return fmt.Sprintf("%d,%d", start, count)
+}
+
+// unpadded is a text without the newlines that fill up its last sector.
+func unpadded(text []byte) []byte {
+	if text == nil {
+		return nil
+	}
+	return append(bytes.Clone(bytes.TrimRight(text, "\n")), '\n')
 }

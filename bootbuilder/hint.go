@@ -15,6 +15,7 @@ type hinted struct {
 }
 
 func (h hinted) Unwrap() error { return h.error }
+func (h hinted) Hint() string  { return h.hint }
 
 // WithHint adds a word on what the user can do about err. A nil err stays nil.
 func WithHint(err error, hint string) error {
@@ -26,9 +27,9 @@ func WithHint(err error, hint string) error {
 
 // Hint is what the user can do about err, or "".
 func Hint(err error) string {
-	var h hinted
+	var h interface{ Hint() string }
 	if errors.As(err, &h) {
-		return h.hint
+		return h.Hint()
 	}
 	return ""
 }
@@ -38,8 +39,8 @@ func fileHint(err error) error {
 	switch {
 	case Hint(err) != "":
 		return err
-	case spaceErrno(err):
-		return WithHint(err, "nothing that stood was removed; make room on the partition, then run again")
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return WithHint(err, "nothing that was installed was removed; free disk space on the partition, then run again")
 	case errors.Is(err, syscall.EROFS):
 		return WithHint(err, "the partition is mounted read-only: after an error Linux does that to a damaged FAT; unmount it, run fsck.vfat, and mount it again")
 	case errors.Is(err, fs.ErrPermission):
@@ -47,7 +48,7 @@ func fileHint(err error) error {
 	case errors.Is(err, syscall.EIO):
 		return WithHint(err, "the disk or the file system is failing: look at dmesg, run fsck.vfat, and have a second way to boot")
 	case errors.Is(err, context.Canceled):
-		return WithHint(fmt.Errorf("interrupted: %w", err), "everything that is on the partition is whole; run again to finish")
+		return WithHint(fmt.Errorf("interrupted: %w", err), "everything that is on the partition is complete; run again to finish")
 	}
 	return err
 }

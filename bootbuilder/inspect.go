@@ -4,21 +4,33 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// Inspection is what stands on $BOOT, as [List] and [Verify] see it.
+// Inspection is what is on $BOOT, as [List] and [Verify] see it.
 type Inspection struct {
-	Schema  int           `json:"schema"`
-	ESP     string        `json:"esp"`
-	Boot    string        `json:"boot"`
+	Schema int    `json:"schema"`
+	ESP    string `json:"esp"`
+	Boot   string `json:"boot"`
+	// Entries are the Xen entries, from old to new, each profile by itself.
 	Entries []EntryStatus `json:"entries"`
+	// Without are the generations that have a place in the menu and no Xen entry.
+	Without []GenerationStatus `json:"without"`
+	// Starts is what systemd-boot starts next, Xen or not; Runs what it started, on the running machine.
+	Starts *Start `json:"starts,omitempty"`
+	Runs   *Start `json:"runs,omitempty"`
+	// Signatures says whether signatures were checked: there was a certificate.
+	Signatures bool         `json:"signatures"`
+	Space      *SpaceReport `json:"space,omitempty"`
 	// Problems are of the partition as a whole, not of one entry.
 	Problems []string `json:"problems"`
 	// Notes are what is no problem, but not as it should be: leftovers, unused payload.
@@ -27,157 +39,274 @@ type Inspection struct {
 	Hint  string   `json:"hint,omitempty"`
 }
 
+// Health is what [Verify] makes of an entry.
+type Health string
+
+// The states of health.
+const (
+	OK       Health = "ok"       // it boots, and is what an install would write
+	Outdated Health = "outdated" // it boots; an install would rewrite it
+	Broken   Health = "broken"   // it can't boot
+	Forged   Health = "forged"   // it is signed, and holds something else than the system does
+)
+
 // EntryStatus is one Xen entry.
 type EntryStatus struct {
-	ID         string   `json:"id"` // what loader.conf calls it
-	Title      string   `json:"title,omitempty"`
-	Version    string   `json:"version,omitempty"`
-	XenVersion string   `json:"xenVersion,omitempty"`
-	Layout     Layout   `json:"layout,omitempty"`
-	Size       int64    `json:"size"` // bytes of all that it needs on $BOOT, shared or not
-	Default    bool     `json:"default"`
-	Image      string   `json:"image,omitempty"`
-	Toplevel   string   `json:"toplevel,omitempty"`
-	Problems   []string `json:"problems"` // empty: it can boot
+	ID         string `json:"id"`         // what loader.conf calls it
+	Generation string `json:"generation"` // its id without suffix and hash: "xen-generation-5"
+	Title      string `json:"title,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Facts
+	Layout  Layout `json:"layout,omitempty"`
+	Size    int64  `json:"size"`    // bytes of all that it needs on $BOOT, shared or not
+	OwnSize int64  `json:"ownSize"` // bytes that would be free without it
+	Default bool   `json:"default"` // it starts next
+	Runs    bool   `json:"runs"`    // it was started, on the running machine
+	Image   string `json:"image,omitempty"`
+	// Toplevel is the system that it starts.
+	Toplevel string `json:"toplevel,omitempty"`
+	Health   Health `json:"health"`
+	// Problems are why it is not in order: empty for ok.
+	Problems []string `json:"problems"`
 }
 
-// EmptyInspection is of an ESP that could not be looked at.
-func EmptyInspection(esp string, err error) *Inspection {
+// GenerationStatus is a generation without a Xen entry.
+type GenerationStatus struct {
+	Generation string `json:"generation"`
+	Title      string `json:"title,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Facts
+	Toplevel string `json:"toplevel,omitempty"`
+	Reason   Reason `json:"reason"`
+	Detail   string `json:"detail"`
+	Default  bool   `json:"default"` // its NixOS entry starts next
+	Runs     bool   `json:"runs"`
+}
+
+// NotInstalled is of a generation that has Xen, and whose entry is not there (yet).
+const NotInstalled Reason = "not-installed"
+
+// FailedInspection is of an ESP that could not be looked at.
+func FailedInspection(esp string, err error) *Inspection {
 	return &Inspection{
 		Schema: ReportSchema, ESP: esp, Boot: esp, Error: err.Error(), Hint: Hint(err),
-		Entries: []EntryStatus{}, Problems: []string{}, Notes: []string{},
+		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
 	}
 }
 
-// OK reports whether nothing at all is wrong.
+// OK reports whether everything can boot, and nothing is forged.
 func (i *Inspection) OK() bool {
-	return len(i.Problems) == 0 && !slices.ContainsFunc(i.Entries, func(e EntryStatus) bool { return len(e.Problems) > 0 })
+	return len(i.Problems) == 0 && !slices.ContainsFunc(i.Entries, func(e EntryStatus) bool {
+		return e.Health == Broken || e.Health == Forged
+	})
 }
 
-// InspectOptions say what [Verify] holds the entries against.
+// InspectOptions say what [List] and [Verify] hold the entries against.
 type InspectOptions struct {
 	// Root is the root directory of the NixOS system; "" leaves the store out.
 	Root string
 	// Certificate verifies signed images; nil leaves signatures out.
 	Certificate *x509.Certificate
+	// EFIVars is the directory of the EFI variables of the running machine, "" for another's.
+	EFIVars string
 }
 
-// List reads the Xen entries on $BOOT, and looks whether what they name is there.
-func List(target Target) (*Inspection, error) {
-	i, _, err := newInspector(target)
+// List reads the Xen entries on $BOOT, and looks whether what they name is there. With a root it
+// also knows the generations that have none.
+func List(ctx context.Context, target Target, options InspectOptions) (*Inspection, error) {
+	i, err := newInspector(target, options)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range i.stock.entries {
+	defer i.close()
+	for _, e := range i.inv.Entries {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		i.result.Entries = append(i.result.Entries, i.status(e))
 	}
+	i.findWithout()
 	return i.result, nil
 }
 
 // inspector reads $BOOT for [List] and [Verify].
 type inspector struct {
-	target Target
-	root   *nixroot.Root // nil: without the store
-	cert   *x509.Certificate
-	in     *inputs // what entries share is read and hashed once
-	stock  *stock
-	result *Inspection
-	// defaults are the values of loader.conf that choose an entry.
-	defaults []string
+	target  Target
+	options InspectOptions
+	root    *nixroot.Root           // nil: without the store
+	system  *generation.System      // nil: without the store
+	found   []generation.Generation // those with a place in the menu; none without the store
+	reader  *content.Reader         // what entries share is read and hashed once
+	inv     *installed.Inventory
+	conf    loaderConf
+	menu    []nextboot.Entry
+	start   nextboot.Start
+	users   map[esp.Key]int // how many entries use a file
+	result  *Inspection
 }
 
-func newInspector(target Target) (*inspector, *Inspection, error) {
-	i := &inspector{target: target, result: &Inspection{
-		Schema: ReportSchema, ESP: target.ESP.Path("."), Boot: target.Boot.Path("."),
-		Entries: []EntryStatus{}, Problems: []string{}, Notes: []string{},
+func newInspector(target Target, options InspectOptions) (*inspector, error) {
+	target, err := target.normal()
+	if err != nil {
+		return nil, err
+	}
+	i := &inspector{target: target, options: options, users: make(map[esp.Key]int), result: &Inspection{
+		Schema: ReportSchema, ESP: target.ESP.Path("."), Boot: target.Boot.Path("."), Signatures: options.Certificate != nil,
+		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
 	}}
-	var err error
-	if i.stock, err = readStock(target); err != nil {
-		return nil, nil, fileHint(err)
+	if i.inv, err = readInventory(target); err != nil {
+		return nil, fileHint(err)
 	}
-	text, err := esp.ReadFile(target.ESP, loaderConf, maxLoaderConf)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fileHint(err)
+	if i.conf, err = readLoaderConf(target); err != nil {
+		return nil, fileHint(err)
 	}
-	conf := esp.ParseLoaderConf(text)
-	for _, key := range []string{"preferred", "default"} {
-		if value, ok := conf.Get(key); ok {
-			i.defaults = append(i.defaults, value)
+	for _, e := range i.inv.Entries {
+		for _, ref := range append([]string{e.File}, e.Refs...) {
+			i.users[esp.KeyOf(ref)]++
 		}
 	}
-	return i, i.result, nil
+	if err := i.openRoot(); err != nil {
+		i.close()
+		return nil, err
+	}
+	i.reader = content.NewReader(i.root, target.Boot)
+	fw, _ := readFirmware(options.EFIVars)
+	w := worldOf(target, Options{}, fw, i.inv, i.conf, "", nil)
+	i.menu = w.input.Before
+	i.start = nextboot.Starts(i.conf.text, w.input.Vars, i.menu, w.input.Version)
+	if i.start.ID != "" {
+		i.result.Starts = i.describe(i.start)
+	}
+	if fw.selected != "" {
+		i.result.Runs = i.describe(selected(fw.selected, i.menu))
+	}
+	if space, err := target.Boot.Space(); err == nil {
+		i.result.Space = &SpaceReport{Free: space.Free, Total: space.Total}
+	}
+	return i, nil
+}
+
+// openRoot reads what the root says of its generations.
+func (i *inspector) openRoot() error {
+	if i.options.Root == "" {
+		return nil
+	}
+	var err error
+	if i.root, err = nixroot.Open(i.options.Root); err != nil {
+		return WithHint(err, rootHint)
+	}
+	if i.system, err = generation.ReadSystem(i.root); err != nil {
+		return fileHint(err)
+	}
+	i.found = i.system.FromSelectors(selectors(i.inv, i.target, FromAuto)).Generations
+	return nil
+}
+
+func (i *inspector) close() {
+	if i.root != nil {
+		i.root.Close()
+	}
+}
+
+// selected is the entry of the menu that systemd-boot started. Some versions keep the boot counter in
+// its id.
+func selected(id string, menu []nextboot.Entry) nextboot.Start {
+	for _, e := range menu {
+		if sameID(e.File, id) || sameID(e.ID(), id) {
+			return nextboot.Start{Entry: e, ID: e.ID()}
+		}
+	}
+	return nextboot.Start{ID: id}
+}
+
+// describe says what an entry of the menu is.
+func (i *inspector) describe(s nextboot.Start) *Start {
+	r := &Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	if g := i.generationOf(s.Entry.Toplevel); g != nil {
+		r.Generation, r.Number = g.ID, g.Name.Generation
+		if r.Xen {
+			r.XenVersion = factsOf(*g).XenVersion
+		}
+	}
+	return r
+}
+
+// generationOf is the generation with this toplevel, or nil.
+func (i *inspector) generationOf(toplevel string) *generation.Generation {
+	for n := range i.found {
+		if toplevel != "" && i.found[n].Toplevel == toplevel {
+			return &i.found[n]
+		}
+	}
+	return nil
 }
 
 // status describes an entry, with the first thing that keeps it from booting.
-func (i *inspector) status(e *installed) EntryStatus {
+func (i *inspector) status(e installed.Entry) EntryStatus {
 	s := EntryStatus{
-		ID: e.entryID, Layout: e.layout, Image: i.target.Boot.Path(e.image),
-		XenVersion: versionOfImage(e), Problems: []string{},
-		Default: slices.ContainsFunc(i.defaults, func(value string) bool { return esp.MatchPattern(value, e.entryID) }),
+		ID: e.EntryID(), Generation: e.ID, Layout: e.Layout, Image: e.FS.Path(e.Image), Title: e.Title, Version: e.Version,
+		Facts: factsInstalled(e), Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
+		Default: i.start.Entry.File == e.Base() && i.start.Entry.Kind.Ours(),
+		Runs:    i.result.Runs != nil && sameID(i.result.Runs.Entry, e.EntryID()),
 	}
-	if e.parsed != nil {
-		s.Title, _ = e.parsed.Get("title")
-		s.Version, _ = e.parsed.Get("version")
-	} else {
-		s.Title, s.Version = e.release["PRETTY_NAME"], e.release["VERSION_ID"]
+	if g := i.generationOf(e.Toplevel); g != nil {
+		s.Facts = factsOf(*g)
 	}
-	if init, ok := esp.InitParam(e.cfg.CmdLine); ok {
-		s.Toplevel = path.Dir(init)
-	}
-	for _, ref := range e.refs {
-		if info, err := i.target.Boot.Stat(ref); err == nil {
+	own := map[string]bool{e.File: true}
+	for _, ref := range e.Refs {
+		if _, ours := bootname.Parse(ref); ours && i.users[esp.KeyOf(ref)] == 1 {
+			own[ref] = true
+		}
+		if info, err := e.FS.Stat(ref); err == nil {
 			s.Size += info.Size()
 		}
 	}
-	if e.broken != nil {
-		s.Problems = append(s.Problems, e.broken.Error())
+	for name := range own {
+		if info, err := e.FS.Stat(name); err == nil {
+			s.OwnSize += info.Size()
+		}
+	}
+	if e.Broken != nil {
+		s.fault(Broken, e.Broken)
 	}
 	return s
 }
 
-// versionOfImage reads Xen's version off the name of a shared image; other layouts don't note it.
-func versionOfImage(e *installed) string {
-	if e.layout != LayoutShared {
-		return ""
+// findWithout finds the generations that have no Xen entry.
+func (i *inspector) findWithout() {
+	for _, g := range i.found {
+		if slices.ContainsFunc(i.inv.Entries, func(e installed.Entry) bool { return isEntryOf(e, g) }) {
+			continue
+		}
+		d := g.Menu()
+		skip := g.Skip
+		if skip == nil {
+			skip = &generation.Skip{Reason: NotInstalled, Err: errNotInstalled}
+		}
+		s := GenerationStatus{
+			Generation: g.ID, Title: d.Title, Version: d.Version, Facts: factsOf(g), Toplevel: g.Toplevel,
+			Reason: skip.Reason, Detail: skip.Error(),
+		}
+		for _, selector := range g.Selectors {
+			s.Default = s.Default || base(selector.File) == i.start.Entry.File
+			s.Runs = s.Runs || i.result.Runs != nil && sameID(i.result.Runs.Entry, base(selector.File))
+		}
+		i.result.Without = append(i.result.Without, s)
 	}
-	base := strings.TrimPrefix(strings.TrimSuffix(path.Base(e.image), ".efi"), "xen-")
-	if cut := strings.LastIndex(base, "-"); cut > 0 {
-		return base[:cut]
-	}
-	return ""
 }
 
-// Verify reads every Xen entry as systemd-boot and Xen would, and says whether it can boot.
-// It also holds what is there against what an install would write now.
-func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspection, error) {
-	i, result, err := newInspector(target)
-	if err != nil {
-		return nil, err
+var errNotInstalled = errors.New("it has Xen, and no entry yet: run install")
+
+func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
+
+// fault notes what is wrong; the worst counts.
+func (s *EntryStatus) fault(h Health, err error) {
+	if err == nil {
+		return
 	}
-	i.cert = options.Certificate
-	if options.Root != "" {
-		if i.root, err = nixroot.Open(options.Root); err != nil {
-			return nil, WithHint(err, "--root is where the NixOS system is mounted")
-		}
-		defer i.root.Close()
+	s.Problems = append(s.Problems, err.Error())
+	rank := []Health{OK, Outdated, Broken, Forged}
+	if slices.Index(rank, h) > slices.Index(rank, s.Health) {
+		s.Health = h
 	}
-	i.in = newInputs(i.root, target.Boot)
-	for _, e := range i.stock.entries {
-		s := i.status(e)
-		if e.broken == nil {
-			problems, err := i.examine(ctx, e)
-			if err != nil {
-				return nil, err
-			}
-			s.Problems = append(s.Problems, problems...)
-		}
-		result.Entries = append(result.Entries, s)
-	}
-	i.examinePartition()
-	if i.root != nil {
-		if err := i.compareWithPlan(ctx, options); err != nil {
-			return nil, err
-		}
-	}
-	return result, nil
 }

@@ -3,191 +3,258 @@ package bootbuilder
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/efivars"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // maxLoaderConf bounds what is read of loader.conf, in bytes.
 const maxLoaderConf = 64 << 10
 
-// nixosGlob starts the newest NixOS entry; it is what Lanzaboote writes itself.
-const nixosGlob = "nixos-*"
-
-// loaderChange is what happens to loader.conf.
-type loaderChange struct {
-	before, after []byte // nil before: there is none
-	conf          *esp.LoaderConf
-	keys          []loaderKey
+// loaderConf is loader.conf as it is.
+type loaderConf struct {
+	text []byte // nil: there is none
 }
 
-// loaderKey is one key of loader.conf that names an entry.
-type loaderKey struct {
-	key, from, to string
+// changed reports whether the decision changes it.
+func (c loaderConf) changed(d nextboot.Decision) bool {
+	return d.Conf != nil && !bytes.Equal(bytes.TrimRight(c.text, "\n"), bytes.TrimRight(d.Conf, "\n"))
 }
 
-func (l loaderChange) changes() bool {
-	return l.after != nil && !bytes.Equal(l.before, l.after)
-}
-
-// readLoaderConf reads loader.conf and finds the default generation.
-func (p *Plan) readLoaderConf() error {
-	text, err := esp.ReadFile(p.target.ESP, loaderConf, maxLoaderConf)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
+func readLoaderConf(target Target) (loaderConf, error) {
+	text, err := esp.ReadFile(target.ESP, bootname.LoaderConf, maxLoaderConf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return loaderConf{}, nil
 	}
-	p.loader.before = text
-	p.loader.conf = esp.ParseLoaderConf(text)
-	for _, key := range []string{"preferred", "default"} {
-		value, ok := p.loader.conf.Get(key)
+	if text == nil {
+		text = []byte{}
+	}
+	return loaderConf{text}, err
+}
+
+// world is everything that decides what starts next, before anything is planned.
+type world struct {
+	input nextboot.Input
+	found []generation.Generation
+	inv   *installed.Inventory
+}
+
+// worldOf gathers it.
+func worldOf(
+	target Target, options Options, fw firmwareState, inv *installed.Inventory,
+	conf loaderConf, current string, found []generation.Generation,
+) world {
+	w := world{found: found, inv: inv, input: nextboot.Input{
+		Conf: conf.text, Vars: fw.vars, Policy: policyOf(options.Default),
+		Version:      installedLoader(target.ESP),
+		Before:       menuOf(target, inv),
+		FromProfiles: options.From == FromProfiles,
+		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
+		Undecided:    len(found) == 0,
+		CanArm:       fw.canArm,
+	}}
+	for _, g := range found {
+		w.input.Generations = append(w.input.Generations, generationOf(g, current))
+	}
+	w.input.After = w.input.Before
+	return w
+}
+
+// installedLoader is the version of the systemd-boot on the ESP; unknown where it does not say.
+func installedLoader(espFS esp.FS) nextboot.Version {
+	info, err := efivars.Installed(espFS)
+	if err != nil {
+		return nextboot.Version{}
+	}
+	return nextboot.ParseVersion(info)
+}
+
+func policyOf(m DefaultMode) nextboot.Policy {
+	switch m {
+	case DefaultNixOS:
+		return nextboot.PreferNixOS
+	case DefaultKeep:
+		return nextboot.Keep
+	case DefaultTry:
+		return nextboot.Trial
+	}
+	return nextboot.PreferXen
+}
+
+// generationOf is a generation as the decision sees it.
+func generationOf(g generation.Generation, current string) nextboot.Generation {
+	n := nextboot.Generation{
+		Toplevel: g.Toplevel, Profile: g.Name.Profile, Number: g.Name.Generation, Specialisation: g.Name.Specialisation,
+		Current: g.Toplevel != "" && g.Toplevel == current && g.Name.Profile == "" && g.Name.Specialisation == "",
+	}
+	for _, s := range g.Selectors {
+		n.NixOS = append(n.NixOS, path.Base(s.File))
+	}
+	return n
+}
+
+// meant is the index of the generation that NixOS' own choice means, or -1.
+func (w world) meant() int { return nextboot.Decide(w.input).Default }
+
+// after is the same world with what is planned.
+func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
+	in := w.input
+	in.Undecided = !v.decisive
+	in.After = nil
+	goes := make(map[string]bool)
+	for _, e := range v.entries {
+		goes[e.File] = true
+	}
+	for _, e := range in.Before {
+		if !e.Kind.Ours() || !goes[e.File] && !goes[bootname.Entries+"/"+e.File] && !goes[bootname.Unified+"/"+e.File] {
+			in.After = append(in.After, e)
+		}
+	}
+	in.Generations = append([]nextboot.Generation(nil), in.Generations...)
+	for i, o := range outcomes {
+		g := &in.Generations[i]
+		g.Failed = o.skip.Failed()
+		if o.files != nil {
+			entry := plannedEntry(o)
+			g.Xen = entry.File
+			in.After = replaceEntry(in.After, entry)
+		} else if kept := v.keptFor(o.Generation); kept != nil {
+			g.Xen = kept.Base()
+		}
+	}
+	return in
+}
+
+// plannedEntry is the entry that a generation will have.
+func plannedEntry(o outcome) nextboot.Entry {
+	if o.files.Entry == nil {
+		d := o.Described
+		return nextboot.Entry{
+			File: path.Base(o.files.Image), Kind: nextboot.XenImage, SortKey: d.SortKey, Version: d.Version, Toplevel: o.Toplevel,
+		}
+	}
+	d := o.Menu()
+	return nextboot.Entry{
+		File: o.files.EntryID, Kind: nextboot.XenEntry,
+		SortKey: d.SortKey, Version: d.Version, MachineID: d.MachineID, Toplevel: o.Toplevel,
+	}
+}
+
+func replaceEntry(list []nextboot.Entry, entry nextboot.Entry) []nextboot.Entry {
+	for i, e := range list {
+		if sameID(e.File, entry.File) {
+			list[i] = entry
+			return list
+		}
+	}
+	return append(list, entry)
+}
+
+// menuOf is what systemd-boot has to choose from, on both file systems.
+func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
+	var list []nextboot.Entry
+	ours := make(map[installed.Place]installed.Entry)
+	for _, e := range append(append([]installed.Entry(nil), inv.Entries...), inv.Astray...) {
+		ours[e.Place()] = e
+	}
+	add := func(fsys esp.FS, items []menu.Item) {
+		for _, i := range items {
+			e := nextboot.Entry{File: i.Base(), SortKey: i.SortKey, Version: i.Version, MachineID: i.MachineID, Kind: kindOf(i)}
+			if own, ok := ours[installed.Place{FS: fsys, Name: i.File}]; ok {
+				e.Kind, e.Toplevel = nextboot.XenEntry, own.Toplevel
+				if own.IsImage() {
+					e.Kind = nextboot.XenImage
+				}
+				e.Dead = own.Broken != nil
+			}
+			e.Hidden = hidden(fsys, i)
+			if e.Kind == nextboot.Stub {
+				e.Dead = e.Dead || deadStub(fsys, i)
+			}
+			if e.Toplevel == "" {
+				e.Toplevel = toplevelOf(i)
+			}
+			list = append(list, e)
+		}
+	}
+	add(target.Boot, inv.Menu)
+	if target.ESP != target.Boot {
+		add(target.ESP, inv.ESPMenu)
+	}
+	return list
+}
+
+func kindOf(i menu.Item) nextboot.Kind {
+	if n, ok := esp.ParseName(i.Base()); ok && n.Kind == esp.NixOS {
+		return nextboot.NixOS
+	}
+	if _, ok := esp.ParseStubName(i.Base()); ok {
+		return nextboot.Stub
+	}
+	return nextboot.Other
+}
+
+// hidden reports whether systemd-boot leaves an item out of its menu: one that it can't read, or an
+// entry whose program is missing.
+func hidden(fsys esp.FS, i menu.Item) bool {
+	if i.Err != nil {
+		return true
+	}
+	if i.Entry == nil {
+		return i.Title == "" || i.Version == "" && i.Image == nil
+	}
+	for _, key := range []string{"efi", "linux", "uki"} {
+		value, ok := i.Entry.Get(key)
 		if !ok {
 			continue
 		}
-		if g := p.named(value); g != nil {
-			for _, other := range p.Generations {
-				other.isDefault = other == g
-			}
-			return nil
+		name, ok := esp.BootPath(value)
+		if !ok {
+			return true
 		}
+		_, err := fsys.Stat(name)
+		return err != nil
 	}
-	return nil
+	return true
 }
 
-// named finds the generation whose NixOS or Xen entry a value of loader.conf starts.
-func (p *Plan) named(value string) *Generation {
-	if g := p.exact(value); g != nil {
-		return g
-	}
-	if esp.IsGlob(value) {
-		return p.newest(func(g *Generation) bool { return esp.MatchPattern(value, g.nixosEntry()) })
-	}
-	return nil
-}
-
-// exact finds the generation whose NixOS or Xen entry a value names, not as a glob.
-func (p *Plan) exact(value string) *Generation {
-	for _, g := range p.Generations {
-		if names(value, g.nixosEntry()) || p.namesXen(value, g) {
-			return g
-		}
-	}
-	return nil
-}
-
-// nixosEntry is what loader.conf calls a generation's NixOS entry.
-func (g *Generation) nixosEntry() string {
-	switch g.Source {
-	case FromLanzaboote:
-		return path.Base(g.File)
-	}
-	return g.Name.As(esp.NixOS).ID() + ".conf"
-}
-
-// names reports whether a value of loader.conf is this entry's id, with or without its suffix.
-func names(value, entryID string) bool {
-	return strings.EqualFold(value, entryID) ||
-		strings.EqualFold(value, strings.TrimSuffix(entryID, path.Ext(entryID))) ||
-		strings.EqualFold(value, esp.EscapePattern(entryID))
-}
-
-// namesXen reports whether a value names a Xen entry of ours for this generation.
-func (p *Plan) namesXen(value string, g *Generation) bool {
-	if names(value, g.ID+".conf") {
+// deadStub reports whether a stub's kernel or initrd is gone.
+func deadStub(fsys esp.FS, i menu.Item) bool {
+	if i.Image == nil {
 		return true
 	}
-	for _, e := range p.stock.entries {
-		if strings.EqualFold(e.id, g.ID) && names(value, e.entryID) {
+	for _, section := range []string{".linux", ".initrd"} {
+		name, ok := esp.BootPath(i.Image.Text(section))
+		if !ok {
+			return true
+		}
+		if info, err := fsys.Stat(name); err != nil || info.Size() == 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// xenEntry is the Xen entry that a generation will have once the plan is applied, or "".
-func (p *Plan) xenEntry(g *Generation) string {
-	if b := p.bundleOf(g); b != nil {
-		return b.entryID
-	}
-	e := p.keptOf(g)
+// toplevelOf is the toplevel that a NixOS entry or stub names.
+func toplevelOf(i menu.Item) string {
+	options := ""
 	switch {
-	case e == nil:
+	case i.Entry != nil:
+		options = i.Entry.Options()
+	case i.Image != nil:
+		options = i.Image.Text(".cmdline")
+	}
+	init, ok := esp.InitParam(options)
+	if !ok || !strings.HasPrefix(init, "/") {
 		return ""
-	case e.entry != "":
-		return e.id + ".conf" // a counter in its file name comes and goes
 	}
-	return e.entryID
-}
-
-// bundleOf is what was made for a generation, or nil.
-func (p *Plan) bundleOf(g *Generation) *bundle {
-	if i := slices.IndexFunc(p.bundles, func(b *bundle) bool { return b.gen == g }); i >= 0 {
-		return p.bundles[i]
-	}
-	return nil
-}
-
-// keptOf is the entry that stays for a generation that was not made, or nil.
-func (p *Plan) keptOf(g *Generation) *installed {
-	if i := slices.IndexFunc(p.kept, func(e *installed) bool { return strings.EqualFold(e.id, g.ID) }); i >= 0 {
-		return p.kept[i]
-	}
-	return nil
-}
-
-// planLoaderConf decides what loader.conf starts.
-func (p *Plan) planLoaderConf() {
-	l := &p.loader
-	if l.conf == nil {
-		if p.options.From == FromProfiles {
-			p.makeDefault(esp.ParseLoaderConf([]byte(newLoaderConf)))
-		} else if len(p.bundles) > 0 {
-			p.Warnings = append(p.Warnings, Warning{Message: fmt.Sprintf(
-				"%s is missing: systemd-boot chooses what starts", p.target.ESP.Path(loaderConf))})
-		}
-		return
-	}
-	conf := esp.ParseLoaderConf(l.before)
-	for _, key := range []string{"preferred", "default"} {
-		from, ok := conf.Get(key)
-		if !ok {
-			continue
-		}
-		to := p.retarget(key, from)
-		if to == from {
-			continue
-		}
-		if err := conf.Set(key, to); err != nil {
-			p.Warnings = append(p.Warnings, Warning{Message: fmt.Sprintf(
-				"%s keeps %s %s: %v", p.target.ESP.Path(loaderConf), key, from, err)})
-			continue
-		}
-		l.keys = append(l.keys, loaderKey{key, from, to})
-	}
-	l.after = conf.Bytes()
-	if _, ok := conf.Get("default"); !ok && p.options.From == FromProfiles {
-		p.makeDefault(conf)
-	}
-}
-
-// newLoaderConf is what a loader.conf starts from that has to be made: systemd-boot-builder
-// writes the same time-out by default.
-const newLoaderConf = "timeout 5\n"
-
-// makeDefault gives loader.conf a default where there is none: offline, nobody else does.
-func (p *Plan) makeDefault(conf *esp.LoaderConf) {
-	if p.options.Default != DefaultXen {
-		return
-	}
-	for _, g := range p.Generations {
-		if entry := p.xenEntry(g); g.isDefault && entry != "" && conf.Set("default", esp.EscapePattern(entry)) == nil {
-			p.loader.after = conf.Bytes()
-		}
-	}
+	return path.Dir(init)
 }

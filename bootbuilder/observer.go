@@ -1,36 +1,23 @@
 package bootbuilder
 
-import (
-	"fmt"
-
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
-)
+import "github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 
 // Observer is told what [Plan.Apply] does; the zero value listens to nothing.
 type Observer struct {
-	// Step is called before each change, with words for a person: "write /boot/EFI/…".
+	// Step is called before each step, with words for a person: "write /boot/EFI/…".
 	Step func(text string)
-	// Progress is called while bytes are written: so many of all that are to be written,
+	// Progress is called while bytes are written: so many bytes of all that are to be written,
 	// and the file in hand.
 	Progress func(done, total int64, name string)
 }
 
-func (o Observer) step(format string, args ...any) {
+func (o Observer) transaction() transaction.Observer {
+	var t transaction.Observer
 	if o.Step != nil {
-		o.Step(fmt.Sprintf(format, args...))
+		t.Step = func(s transaction.Step) { o.Step(s.String()) }
 	}
-}
-
-// progressWriter counts bytes on their way to a file.
-type progressWriter struct {
-	esp.Writer
-	a    *applier
-	name string
-}
-
-func (w *progressWriter) Write(b []byte) (int, error) {
-	n, err := w.Writer.Write(b)
-	w.a.done += int64(n)
-	w.a.observer.Progress(w.a.done, w.a.total, w.name)
-	return n, err
+	if o.Progress != nil {
+		t.Progress = func(done, total int64, at transaction.Place) { o.Progress(done, total, at.Name) }
+	}
+	return t
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
-	"slices"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pcrlock"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -34,7 +34,7 @@ type PCRLock struct {
 	directory   string
 	directories []string // where components of ours may lie
 	// images are the components of images that stand, in lower case.
-	images map[string]bool
+	images map[esp.Key]bool
 }
 
 // The directories of components whose variants ours can be.
@@ -50,12 +50,16 @@ const maxVariants = 8
 // maxComponent bounds what is read of a component, in bytes; one has 494.
 const maxComponent = 4 << 10
 
-var ourComponent = regexp.MustCompile(`(?i)^xen-(?:` + generationStem + `)-[0-9a-f]{16}\.pcrlock$`)
+// isComponent reports whether a name is that of a component of ours.
+func isComponent(base string) bool {
+	stem, ok := strings.CutSuffix(strings.ToLower(base), pcrlock.Suffix)
+	return ok && isUnified(stem+".efi")
+}
 
 // OpenPCRLock keeps other runs off a pcrlock.d directory until [PCRLock.Close]. A directory NNN-NAME.pcrlock.d
 // is taken for the component's own.
 func OpenPCRLock(ctx context.Context, dir esp.FS) (*PCRLock, error) {
-	l := &PCRLock{dir: dir, directory: kernelComponent, images: make(map[string]bool)}
+	l := &PCRLock{dir: dir, directory: kernelComponent, images: make(map[esp.Key]bool)}
 	l.directories = []string{lanzabooteComponent, kernelComponent}
 	if strings.HasSuffix(path.Base(dir.Path(".")), pcrlock.DirectorySuffix) {
 		l.directory, l.directories = ".", []string{"."}
@@ -77,14 +81,14 @@ func (l *PCRLock) Close() { l.unlock() }
 // Add writes the components of a plan's unified images once it is applied, but for those that
 // are there already. A policy can only be made after that: until then no image is in it, and
 // a crash in between is made good by the next run.
-func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
-	names, err := (&stock{}).list(p.target.Boot, unifiedDir)
-	if err != nil {
+func (l *PCRLock) Add(ctx context.Context, p *Plan, done *Record) error {
+	list, err := p.target.Boot.ReadDir(bootname.Unified)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, name := range names {
-		if ourUnified.MatchString(path.Base(name)) {
-			l.images[strings.ToLower(componentName(name))] = true
+	for _, d := range list {
+		if isUnified(d.Name()) {
+			l.images[esp.KeyOf(componentName(d.Name()))] = true
 		}
 	}
 	var failed []error
@@ -94,7 +98,8 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
 			return err
 		}
 		component := path.Join(l.directory, componentName(image))
-		if !l.stands(componentName(image)) || !p.wrote(image) && l.whole(component) {
+		wrote := done != nil && done.done.HasWritten(transaction.Place{FS: p.target.Boot, Name: image})
+		if !l.stands(componentName(image)) || !wrote && l.whole(component) {
 			continue
 		}
 		if err := l.write(p, image, component); err != nil {
@@ -103,21 +108,23 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan) error {
 		}
 		added = true
 	}
-	if p.options.Layout != LayoutUnified && !p.removal {
-		p.Warnings = append(p.Warnings, Warning{Advice: true, Message: fmt.Sprintf(
-			"%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.directory))})
-	}
 	if added {
 		failed = append(failed, l.dir.SyncDir(l.directory))
 	}
 	return errors.Join(failed...)
 }
 
-// wrote reports whether a file was not as it should be when the plan was made. The hash in an
-// image's name is of its inputs: a damaged image, or one that another version of this
-// program put together, has the right name too.
-func (p *Plan) wrote(name string) bool {
-	return slices.ContainsFunc(p.writes, func(f *file) bool { return f.name == name })
+// Advice says what a plan's images lack that a component needs, "" for nothing.
+func (l *PCRLock) Advice(p *Plan) string {
+	if p.options.Layout == LayoutUnified || p.removal {
+		return ""
+	}
+	return fmt.Sprintf("%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.directory))
+}
+
+func isUnified(base string) bool {
+	n, ok := bootname.Parse(path.Join(bootname.Unified, base))
+	return ok && n.Kind == bootname.UnifiedImage
 }
 
 // componentName is what the component of an image is called.
@@ -129,21 +136,21 @@ func componentName(image string) string {
 // unifiedImages are the plan's images that are entries themselves.
 func (p *Plan) unifiedImages() []string {
 	var list []string
-	for _, b := range p.bundles {
-		if b.entry == nil {
-			list = append(list, b.image)
+	for _, o := range p.outcomes {
+		if o.files != nil && o.files.Entry == nil {
+			list = append(list, o.files.Image)
 		}
 	}
-	for _, e := range p.kept {
-		if e.entry == "" {
-			list = append(list, e.image)
+	for _, e := range p.verdict.kept {
+		if e.IsImage() {
+			list = append(list, e.Image)
 		}
 	}
 	return list
 }
 
 // stands reports whether a component's image was seen.
-func (l *PCRLock) stands(component string) bool { return l.images[strings.ToLower(component)] }
+func (l *PCRLock) stands(component string) bool { return l.images[esp.KeyOf(component)] }
 
 // whole reports whether a component is there already.
 func (l *PCRLock) whole(component string) bool {
@@ -163,8 +170,8 @@ func (l *PCRLock) write(p *Plan, image, component string) error {
 	if err != nil {
 		return err
 	}
-	if p.options.Signer != nil {
-		if err := secureboot.Verify(f, info.Size(), p.options.Signer.Certificate()); err != nil {
+	if p.options.Certificate != nil {
+		if err := secureboot.Verify(f, info.Size(), p.options.Certificate); err != nil {
 			return err
 		}
 	}
@@ -213,7 +220,7 @@ func (l *PCRLock) sweep(directory string) (variants int, err error) {
 	}
 	removed := false
 	for _, d := range list {
-		stale := ourComponent.MatchString(d.Name()) && !(directory == l.directory && l.stands(d.Name()))
+		stale := isComponent(d.Name()) && !(directory == l.directory && l.stands(d.Name()))
 		switch {
 		case d.IsDir():
 		case stale || esp.IsStaged(d.Name()):

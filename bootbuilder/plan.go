@@ -4,117 +4,216 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"sync/atomic"
+	"time"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
 // Plan is what $BOOT should hold, what it holds, and why. Making one writes nothing.
+// It is made once and never changed.
 type Plan struct {
-	// Generations are all that were found, from old to new, each profile by itself.
-	Generations []*Generation
-	// Warnings are what the user should know; each is also the reason of a
-	// generation's being left out, or advice.
-	Warnings []Warning
-
-	target  Target
-	options Options
-	in      *inputs
-	stock   *stock
-	bundles []*bundle
-	writes  []*file      // payload, then entries; only what is not right already
-	kept    []*installed // entries of generations that can't be rebuilt now
-	stale   staleFiles
-	loader  loaderChange
-	// temporary are directories on the running system, for as long as the plan is open.
-	temporary []string
-	firmware  secureboot.State
-	// removal is a plan that leaves nothing of ours.
-	removal bool
+	target    Target
+	options   Options
+	removal   bool // a plan that leaves nothing of ours
+	firmware  firmwareState
+	inventory *installed.Inventory
+	outcomes  []outcome // from old to new, each profile by itself
+	verdict   verdict
+	next      nextboot.Decision
+	conf      loaderConf
+	arm       arming
+	change    transaction.Change
+	steps     *transaction.Steps // nil where there is no disk space
+	space     error              // why there is no disk space for it; nil if there is
+	warnings  []Warning
+	resources *resources
+	applied   *atomic.Bool
 }
 
-// NewPlan reads the generations and $BOOT, and decides. It fails only where nothing
-// can be decided at all; what is wrong with one generation is a warning.
-//
-// The plan holds for as long as nobody else writes to $BOOT: see [Install].
+// outcome is what became of a generation.
+type outcome struct {
+	generation.Generation
+	skip      *generation.Skip // nil if it gets an entry
+	files     *built           // nil if it doesn't
+	isDefault bool             // what NixOS' own choice means
+}
+
+// resources are what a plan holds until it is closed.
+type resources struct {
+	root    *nixroot.Root
+	unlock  func()
+	secrets *secrets
+}
+
+// close lets go of all of it.
+func (r *resources) close() error {
+	var errs []error
+	if r.secrets != nil {
+		errs = append(errs, r.secrets.close())
+	}
+	if r.root != nil {
+		errs = append(errs, r.root.Close())
+	}
+	if r.unlock != nil {
+		r.unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// NewPlan locks both file systems, reads the generations and $BOOT, and decides. It fails
+// only where nothing can be decided at all; what is wrong with one generation is a warning.
+// [Plan.Close] lets go of the locks.
 func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error) {
-	options, err := options.normal()
+	target, err := target.normal()
 	if err != nil {
 		return nil, err
 	}
-	root, err := nixroot.Open(options.Root)
-	if err != nil {
-		return nil, WithHint(err, "--root is where the NixOS system is mounted")
+	if options, err = options.normal(); err != nil {
+		return nil, err
 	}
-	p := &Plan{target: target, options: options, in: newInputs(root, target.Boot)}
-	if err := p.fill(ctx); err != nil {
-		p.Close()
-		return nil, fileHint(err)
+	res := &resources{}
+	if res.unlock, err = target.lock(ctx); err != nil {
+		return nil, err
+	}
+	p, err := newPlan(ctx, target, options, res)
+	if err != nil {
+		return nil, errors.Join(fileHint(err), res.close())
 	}
 	return p, nil
 }
 
-// fill makes the plan, step by step.
-func (p *Plan) fill(ctx context.Context) error {
+// newPlan goes through the stages: each takes values and returns values.
+func newPlan(ctx context.Context, target Target, options Options, res *resources) (*Plan, error) {
 	var err error
-	p.readFirmware()
-	if p.stock, err = readStock(p.target); err != nil {
-		return err
+	if res.root, err = nixroot.Open(options.Root); err != nil {
+		return nil, WithHint(err, "--root is where the NixOS system is mounted")
 	}
-	if p.Generations, err = discover(p.in, p.options.From); err != nil {
-		return err
+	res.secrets = &secrets{root: res.root}
+	fw, warnings := readFirmware(options.EFIVars)
+	warnings = append(warnings, sweep(options)...)
+	inventory, err := readInventory(target)
+	if err != nil {
+		return nil, err
 	}
-	if err := p.readLoaderConf(); err != nil {
-		return err
+	conf, err := readLoaderConf(target)
+	if err != nil {
+		return nil, err
 	}
-	if err := p.selectGenerations(); err != nil {
-		return err
+	system, err := generation.ReadSystem(res.root)
+	if err != nil {
+		return nil, err
 	}
-	if err := p.addSecrets(ctx); err != nil {
-		return err
+	found, err := find(system, inventory, target, options)
+	if err != nil {
+		return nil, err
 	}
-	if err := p.build(ctx); err != nil {
-		return err
+	world := worldOf(target, options, fw, inventory, conf, system.Current, found.Generations)
+	record, recordText, err := readProven(target.Boot)
+	if err != nil {
+		return nil, err
 	}
-	p.keepStanding()
-	p.mindFirmware()
-	p.mindEditor()
-	p.adviseOnLoader()
-	if err := p.findStale(); err != nil {
-		return err
+	world.input.Proven, world.input.Tried = proofs(record), record.Trial
+	outcomes, err := choose(found.Generations, options, res.root, world.meant())
+	if err != nil {
+		return nil, err
 	}
-	p.planLoaderConf()
-	p.warnOfFailures()
-	return nil
-}
-
-// Close lets go of the root directory, and removes what was made for the run.
-func (p *Plan) Close() error {
-	var err error
-	if p.in.root != nil {
-		err = p.in.root.Close()
+	reader := content.NewReader(res.root, target.Boot)
+	outcomes, advice, err := build(ctx, reader, outcomes, inventory, options, res.secrets)
+	if err != nil {
+		return nil, err
 	}
-	for _, dir := range p.temporary {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	return err
-}
-
-// Changes reports whether applying the plan would change anything.
-func (p *Plan) Changes() bool {
-	return len(p.writes) > 0 || len(p.stale.entries) > 0 || len(p.stale.payload) > 0 ||
-		len(p.stock.staged) > 0 || p.loader.changes()
-}
-
-// Failed is the error of a default generation that could not be built: everything
-// else may be in place, but what the machine starts is not what was asked for. One without
-// a boot.json is none: nothing says that it has Xen.
-func (p *Plan) Failed() error {
-	for _, g := range p.Generations {
-		if g.isDefault && g.Out != nil && g.Out.Wrong() && g.Out.Reason != BootspecMissing {
-			return fmt.Errorf("no Xen entry for the default, %v: %s", g, g.Out.Text())
+	verdict := reconcile(outcomes, inventory, false).withSizes()
+	next := nextboot.Decide(world.after(outcomes, verdict))
+	change := changeOf(target, reader, outcomes, inventory, verdict, conf, next)
+	trial := armingOf(fw, next, outcomes)
+	if trial.toplevel != "" {
+		text, err := record.Try(trial.toplevel, options.Today.Format(time.DateOnly)).Encode()
+		if err != nil {
+			return nil, err
 		}
+		if string(text) != string(recordText) {
+			change.Writes = append(change.Writes, provenWrite(target.Boot, text, recordText != nil))
+		}
+	}
+	change = withStaleDirectories(change)
+	steps, spaceErr := transaction.Plan(change)
+	var noSpace *transaction.SpaceError
+	if spaceErr != nil && !errors.As(spaceErr, &noSpace) {
+		return nil, spaceErr
+	}
+	warnings = append(warnings, advice...)
+	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
+	return &Plan{
+		target: target, options: options, firmware: fw, inventory: inventory,
+		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
+		arm: trial, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
+	}, nil
+}
+
+// arming is what is started once, at the next boot only.
+type arming struct {
+	value    string // of LoaderEntryOneShot, "" to leave it
+	toplevel string // of the generation on trial
+}
+
+// armingOf is what the decision puts on trial, unless that is armed already.
+func armingOf(fw firmwareState, d nextboot.Decision, outcomes []outcome) arming {
+	if d.OneShot == "" || d.OneShot == fw.vars.OneShot || d.Trial < 0 || d.Trial >= len(outcomes) {
+		return arming{}
+	}
+	return arming{value: d.OneShot, toplevel: outcomes[d.Trial].Toplevel}
+}
+
+// Close lets go of the locks and the root directory, and removes what was made for the run.
+func (p *Plan) Close() error { return p.resources.close() }
+
+// Changes reports whether applying the plan would change anything. Once it is applied, nothing is
+// left to change.
+func (p *Plan) Changes() bool {
+	return !p.applied.Load() && p.changes()
+}
+
+func (p *Plan) changes() bool {
+	return p.space != nil || len(p.change.Writes) > 0 || len(p.change.StalePayload) > 0 || p.verdict.removes() || p.conf.changed(p.next) || p.arm.value != ""
+}
+
+// Check says, without writing, what would keep [Plan.Apply] from succeeding: no disk space, a
+// read-only file system, or a default generation that can't be built.
+func (p *Plan) Check() error {
+	if p.space != nil {
+		return fileHint(p.space)
+	}
+	if p.changes() {
+		for _, fsys := range []Target{p.target} {
+			if _, err := fsys.Boot.Space(); err != nil {
+				return fileHint(err)
+			}
+			if _, err := fsys.ESP.Space(); err != nil {
+				return fileHint(err)
+			}
+		}
+	}
+	return p.failed()
+}
+
+// failed is the error of a default generation that could not be built: everything else may be in
+// place, but what the machine starts is not what was asked for. One without a boot.json is
+// none: nothing says that it has Xen.
+func (p *Plan) failed() error {
+	for _, o := range p.outcomes {
+		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing {
+			continue
+		}
+		if kept := p.verdict.keptFor(o.Generation); kept != nil {
+			return fmt.Errorf("the Xen entry of the default, %v, could not be made anew, and is kept as it was: %w", o.Generation, o.skip)
+		}
+		return fmt.Errorf("no Xen entry for the default, %v: %w", o.Generation, o.skip)
 	}
 	return nil
 }

@@ -2,55 +2,69 @@ package bootbuilder
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
 // NewRemoval is the plan that takes every Xen entry and payload of ours away, and gives
 // loader.conf its NixOS default back: for when Xen is switched off. It needs no root: what
 // goes is decided by what is on $BOOT alone.
-func NewRemoval(target Target) (*Plan, error) {
-	p := &Plan{
-		target:  target,
-		options: Options{Default: DefaultNixOS, From: FromAuto},
-		in:      newInputs(nil, target.Boot),
-		removal: true,
+func NewRemoval(ctx context.Context, target Target) (*Plan, error) {
+	target, err := target.normal()
+	if err != nil {
+		return nil, err
 	}
-	if err := p.fillRemoval(); err != nil {
-		return nil, fileHint(err)
+	res := &resources{}
+	p, err := newRemoval(ctx, target, res)
+	if err != nil {
+		return nil, errors.Join(fileHint(err), res.close())
 	}
 	return p, nil
 }
 
-func (p *Plan) fillRemoval() error {
+func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, error) {
 	var err error
-	if p.stock, err = readStock(p.target); err != nil {
-		return err
+	if res.unlock, err = target.lock(ctx); err != nil {
+		return nil, err
 	}
-	if p.Generations, err = fromBoot(p.target.Boot); err != nil {
-		return err
-	}
-	for _, g := range p.Generations {
-		g.Out = &Out{Reason: NotSelected}
-	}
-	if err := p.readLoaderConf(); err != nil {
-		return err
-	}
-	if err := p.findStale(); err != nil {
-		return err
-	}
-	p.planLoaderConf()
-	return nil
-}
-
-// Remove locks $BOOT, makes a plan with [NewRemoval] and applies it.
-func Remove(ctx context.Context, target Target, observer Observer) (*Plan, error) {
-	unlock, err := lockWaiting(ctx, target)
+	inventory, err := readInventory(target)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
-	p, err := NewRemoval(target)
+	conf, err := readLoaderConf(target)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Apply(ctx, observer)
+	options := Options{Default: DefaultNixOS, From: FromAuto}
+	var found []generation.Generation
+	for _, s := range selectors(inventory, target, FromAuto) {
+		found = append(found, s.Named())
+	}
+	world := worldOf(target, options, firmwareState{}, inventory, conf, "", found)
+	world.input.Remove = true
+	var outcomes []outcome
+	for i, g := range found {
+		outcomes = append(outcomes, outcome{Generation: g, skip: &generation.Skip{Reason: NotSelected}, isDefault: i == world.meant()})
+	}
+	verdict := reconcile(outcomes, inventory, true).withSizes()
+	next := nextboot.Decide(world.after(outcomes, verdict))
+	change := changeOf(target, nil, outcomes, inventory, verdict, conf, next)
+	if _, text, err := readProven(target.Boot); err == nil && text != nil {
+		change.StalePayload = append(change.StalePayload, transaction.Place{FS: target.Boot, Name: proven.File})
+	}
+	change = withStaleDirectories(change)
+	steps, err := transaction.Plan(change)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{
+		target: target, options: options, removal: true, inventory: inventory, outcomes: outcomes, verdict: verdict,
+		next: next, conf: conf, change: change, steps: steps, resources: res, applied: new(atomic.Bool),
+		warnings: warn(target, options, firmwareState{}, inventory, conf, outcomes, verdict, next),
+	}, nil
 }

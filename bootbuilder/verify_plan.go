@@ -2,34 +2,35 @@ package bootbuilder
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 )
 
-// compareWithPlan finds what differs from what an install would write now: damage that
-// still parses.
-func (i *inspector) compareWithPlan(ctx context.Context, options InspectOptions) error {
+// compareWithPlan finds what differs from what an install would write now.
+func (i *inspector) compareWithPlan(ctx context.Context) error {
 	for _, lay := range i.layouts() {
-		o := Options{Root: options.Root, Layout: lay, Default: DefaultKeep}
-		if lay == LayoutUnified && i.cert != nil {
-			o.Signer = certOnly{i.cert}
+		o := Options{Root: i.options.Root, Layout: lay, Default: DefaultKeep, DryRun: true, Secrets: SecretsRun, SignUnverifiedInitrds: true}
+		if lay == LayoutUnified {
+			o.Certificate = i.options.Certificate
 		}
-		p, err := NewPlan(ctx, i.target, o)
+		o, err := o.normal()
+		if err != nil {
+			return err
+		}
+		res := &resources{}
+		p, err := newPlan(ctx, i.target, o, res)
+		if err == nil {
+			i.comparePlan(lay, p)
+		} else if ctx.Err() == nil {
+			i.result.Problems = append(i.result.Problems, fmt.Sprintf("an install would fail: %v", err))
+		}
+		if cerr := res.close(); cerr != nil {
+			return cerr
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
-		}
-		if err != nil {
-			i.result.Problems = append(i.result.Problems, fmt.Sprintf("an install would fail: %v", err))
-			continue
-		}
-		for _, b := range p.bundles {
-			i.compareBundle(lay, b)
-		}
-		if err := p.Close(); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -39,8 +40,8 @@ func (i *inspector) compareWithPlan(ctx context.Context, options InspectOptions)
 func (i *inspector) layouts() []Layout {
 	var list []Layout
 	for _, lay := range []Layout{LayoutShared, LayoutEmbedded, LayoutUnified} {
-		for _, e := range i.stock.entries {
-			if e.layout == lay {
+		for _, e := range i.inv.Entries {
+			if e.Layout == lay {
 				list = append(list, lay)
 				break
 			}
@@ -49,31 +50,44 @@ func (i *inspector) layouts() []Layout {
 	return list
 }
 
-func (i *inspector) compareBundle(lay Layout, b *bundle) {
-	for n, e := range i.stock.entries {
+// comparePlan says of each entry whether an install would leave it as it is.
+func (i *inspector) comparePlan(lay Layout, p *Plan) {
+	for n, e := range i.inv.Entries {
 		status := &i.result.Entries[n]
-		if e.layout != lay || !strings.EqualFold(e.id, b.gen.ID) || len(status.Problems) > 0 {
+		if e.Layout != lay || status.Health != OK {
 			continue
 		}
-		if e.layout == LayoutEmbedded && e.unsummed {
-			i.result.Notes = append(i.result.Notes, fmt.Sprintf(
-				"%s: made by nixpkgs' script; an install makes it anew", i.target.Boot.Path(e.image)))
-			continue
-		}
-		for _, f := range b.all() {
-			if f.exists && !f.current {
-				status.Problems = append(status.Problems, fmt.Sprintf(
-					"%s: is not what an install would write now", i.target.Boot.Path(f.name)))
-			}
-		}
+		status.fault(Outdated, i.outdated(e, p))
 	}
 }
 
-// certOnly stands for a signer whose key is not at hand: it tells which images are its own.
-type certOnly struct{ cert *x509.Certificate }
+// outdated says what an install would do to an entry.
+func (i *inspector) outdated(e installed.Entry, p *Plan) error {
+	for _, o := range p.outcomes {
+		if o.files == nil || !isEntryOf(e, o.Generation) {
+			continue
+		}
+		if lay, _ := bootname.Parse(e.Image); lay.Script && i.byScript(e) {
+			return fmt.Errorf("%s: made by nixpkgs' script; an install makes it anew", e.FS.Path(e.Image))
+		}
+		for _, f := range o.files.files {
+			if f.state == differs {
+				return fmt.Errorf("%s: is not what an install would write now", e.FS.Path(f.Name))
+			}
+			if f.state == missing {
+				return fmt.Errorf("%s: an install would write %s", e.FS.Path(e.File), e.FS.Path(f.Name))
+			}
+		}
+		return nil
+	}
+	if p.verdict.goes(e) {
+		return fmt.Errorf("%s: its generation is gone, or has no Xen any more; an install removes it", e.FS.Path(e.File))
+	}
+	return nil
+}
 
-func (c certOnly) Certificate() *x509.Certificate { return c.cert }
-
-func (c certOnly) SignDigest([sha256.Size]byte) ([]byte, error) {
-	return nil, errors.New("there is no key to sign with")
+// byScript reports whether an image has no CheckSum, which those made here have.
+func (i *inspector) byScript(e installed.Entry) bool {
+	set, _, err := i.reader.CheckSum(e.Image)
+	return err == nil && !set
 }

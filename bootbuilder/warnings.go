@@ -2,9 +2,12 @@ package bootbuilder
 
 import (
 	"fmt"
+	"slices"
 
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // Warning is one thing that the user should know.
@@ -14,53 +17,112 @@ type Warning struct {
 	Advice     bool   // nothing failed; "quiet" leaves it out
 }
 
-// advise warns of what Xen or systemd-boot will do with a generation that is in.
-func (p *Plan) advise(b *bundle) {
-	add := func(format string, args ...any) {
-		p.Warnings = append(p.Warnings, Warning{
-			Generation: b.gen.ID, Advice: true,
-			Message: fmt.Sprintf("%v: ", b.gen) + fmt.Sprintf(format, args...),
-		})
-	}
-	if cfg, err := xencfg.Decode(b.config, ""); err == nil {
-		for _, w := range xencfg.Warnings(cfg) {
-			add("%v", w)
+// warn says what the user should know of a plan as a whole, and which generations are left out
+// although they should not be.
+func warn(
+	target Target, options Options, fw firmwareState, inv *installed.Inventory,
+	conf loaderConf, outcomes []outcome, v verdict, next nextboot.Decision,
+) []Warning {
+	var list []Warning
+	add := func(w *Warning) {
+		if w != nil {
+			list = append(list, *w)
 		}
 	}
-	machine, known := map[string]pe.Machine{"x86_64-linux": pe.AMD64, "aarch64-linux": pe.ARM64}[b.gen.Spec.System]
-	if have := p.in.machines[bootFile{store: b.gen.Spec.Xen.EFIPath}]; known && have != machine {
-		add("its Xen image is for %v, its system is %s", have, b.gen.Spec.System)
+	add(unusedKey(options))
+	add(refused(target, options, fw, outcomes))
+	add(editor(target, options, fw, conf, outcomes))
+	add(noLoader(target, options, outcomes))
+	if v.blocked != nil {
+		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
 	}
-	if !b.gen.devicetree.missing() && !usesDevicetree(b.gen) {
-		add("its devicetree is left out: Xen on %s takes none", b.gen.Spec.System)
+	for _, w := range next.Warnings {
+		if w.Code == nextboot.DefaultFailed {
+			continue // the run ends with an error that says so
+		}
+		add(&Warning{Message: withHint(w), Advice: adviceOnly(w.Code)})
 	}
+	for _, o := range outcomes {
+		if o.skip.Failed() {
+			add(&Warning{Generation: o.ID, Message: fmt.Sprintf("%v is left out: %v", o.Generation, o.skip)})
+		}
+	}
+	return list
+}
+
+func withHint(w nextboot.Warning) string {
+	if w.Hint == "" {
+		return w.Message
+	}
+	return w.Message + " (" + w.Hint + ")"
+}
+
+// adviceOnly is of warnings after which nothing is wrong.
+func adviceOnly(c nextboot.Code) bool {
+	switch c {
+	case nextboot.NixOSWritten, nextboot.NotCounted, nextboot.NoFallback, nextboot.NotSure,
+		nextboot.HandWritten, nextboot.Repaired, nextboot.VariableOutranks:
+		return true
+	}
+	return false
+}
+
+func unusedKey(options Options) *Warning {
+	if options.Certificate == nil || options.Layout == LayoutUnified {
+		return nil
+	}
+	return &Warning{Message: fmt.Sprintf("the key is not used: layout %s is not signed, unified is", options.Layout)}
+}
+
+// refused says so where the firmware will refuse what is made.
+func refused(target Target, options Options, fw firmwareState, outcomes []outcome) *Warning {
+	if !fw.enforcing() || options.signs() {
+		return nil
+	}
+	for _, o := range slices.Backward(outcomes) {
+		if o.files == nil {
+			continue
+		}
+		message := fmt.Sprintf("Secure Boot is on and nothing is signed: the firmware will refuse to start %s, "+
+			"which is not signed (Access Denied), and systemd-boot will show its menu again",
+			target.Boot.Path(o.files.Image))
+		if options.Default == DefaultXen {
+			message += "; NixOS therefore stays the default (--pki-bundle or --sign-key and --sign-cert sign the images)"
+		}
+		return &Warning{Message: message}
+	}
+	return nil
+}
+
+// editor warns where somebody at the keyboard can change what a signed system starts with.
+func editor(target Target, options Options, fw firmwareState, conf loaderConf, outcomes []outcome) *Warning {
+	if conf.text == nil || !esp.ParseLoaderConf(conf.text).EditorEnabled() || !fw.enforcing() && !options.signs() {
+		return nil
+	}
+	signed := slices.ContainsFunc(outcomes, func(o outcome) bool { return o.files != nil && o.files.Entry == nil })
+	if !signed {
+		return nil
+	}
+	return &Warning{Advice: true, Message: fmt.Sprintf(
+		"%s leaves systemd-boot's editor on: the Xen images made here keep it out under Secure Boot, "+
+			"but a type #1 entry that starts one does not, and Xen obeys its options (set editor no)",
+		target.ESP.Path(bootname.LoaderConf))}
 }
 
 // loaders are where systemd-boot's image may lie, on any machine.
 var loaders = []string{"EFI/systemd", "EFI/BOOT"}
 
-// adviseOnLoader says so where there is nothing that would read the entries.
-func (p *Plan) adviseOnLoader() {
+// noLoader says so where there is nothing that would read the entries.
+func noLoader(target Target, options Options, outcomes []outcome) *Warning {
 	for _, dir := range loaders {
-		if list, err := p.target.ESP.ReadDir(dir); err == nil && len(list) > 0 {
-			return
+		if list, err := target.ESP.ReadDir(dir); err == nil && len(list) > 0 {
+			return nil
 		}
 	}
-	if p.options.From == FromProfiles && len(p.bundles) > 0 {
-		p.Warnings = append(p.Warnings, Warning{Advice: true, Message: fmt.Sprintf(
-			"no boot loader is installed on %s: run bootctl install", p.target.ESP.Path("."))})
+	built := slices.ContainsFunc(outcomes, func(o outcome) bool { return o.files != nil })
+	if options.From != FromProfiles || !built {
+		return nil
 	}
-}
-
-// warnOfFailures makes a warning of each generation that is left out although it should not be.
-func (p *Plan) warnOfFailures() {
-	for _, g := range p.Generations {
-		if g.Out == nil || !g.Out.Wrong() {
-			continue
-		}
-		p.Warnings = append(p.Warnings, Warning{
-			Generation: g.ID,
-			Message:    fmt.Sprintf("%v is left out: %s", g, g.Out.Text()),
-		})
-	}
+	return &Warning{Advice: true, Message: fmt.Sprintf(
+		"no boot loader is installed on %s: run bootctl install", target.ESP.Path("."))}
 }

@@ -36,10 +36,19 @@ func (d *Dir) Close() error { return d.root.Close() }
 // Path is the file's name below the directory as it was given to [OpenDir].
 func (d *Dir) Path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
 
-// Open opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
+// Open opens a regular file.
 func (d *Dir) Open(name string) (File, error) {
+	f, err := d.openRegular(name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// openRegular opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
+func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 	f, err := folded(d, name, func(name string) (*os.File, error) {
-		return d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		return d.root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
 	})
 	if err != nil {
 		return nil, d.wrap(err, name)
@@ -61,58 +70,10 @@ func (d *Dir) Stat(name string) (fs.FileInfo, error) {
 	return info, d.wrap(err, name)
 }
 
-// ReadDir lists a directory, sorted by name.
-func (d *Dir) ReadDir(name string) ([]fs.DirEntry, error) {
-	list, err := folded(d, name, func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(d.root.FS(), name) })
-	return list, d.wrap(err, name)
-}
-
-// Create makes a new file. The mode is what a FAT mount would show at best; it
-// matters only where the directory is no FAT.
-func (d *Dir) Create(name string) (Writer, error) {
-	f, err := d.root.OpenFile(d.find(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, d.wrap(err, name)
-	}
-	return f, nil
-}
-
-// Rename gives a file another name, replacing what stood there.
-func (d *Dir) Rename(from, to string) error {
-	return d.wrap(d.root.Rename(d.find(from), d.find(to)), to)
-}
-
-// Remove deletes a file or an empty directory.
-func (d *Dir) Remove(name string) error { return d.wrap(d.root.Remove(d.find(name)), name) }
-
-// Mkdir makes one directory.
-func (d *Dir) Mkdir(name string) error { return d.wrap(d.root.Mkdir(d.find(name), 0o755), name) }
-
-// SyncDir brings a directory's changes to the disk.
-func (d *Dir) SyncDir(name string) error {
-	f, err := folded(d, name, d.root.Open)
-	if err != nil {
-		return d.wrap(err, name)
-	}
-	defer f.Close()
-	// File systems that can't sync a directory say EINVAL; vfat can.
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return d.wrap(err, name)
-	}
-	return nil
-}
-
-// Sync brings the whole file system to the disk.
-func (d *Dir) Sync() error {
-	f, err := d.root.Open(".")
-	if err != nil {
-		return d.wrap(err, ".")
-	}
-	defer f.Close()
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return &fs.PathError{Op: "syncfs", Path: d.dir, Err: err}
-	}
-	return nil
+// lstat describes a file or directory, and does not follow a link.
+func (d *Dir) lstat(name string) (fs.FileInfo, error) {
+	info, err := folded(d, name, d.root.Lstat)
+	return info, d.wrap(err, name)
 }
 
 // Space says how much room there is. A read-only mount is an error (EROFS).

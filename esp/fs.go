@@ -26,16 +26,30 @@ type FS interface {
 
 	// Create makes a new, empty file; one that exists is an error.
 	Create(name string) (Writer, error)
+	// Update opens a file that exists, to be changed in place. Its content and its length stay
+	// until they are written to.
+	Update(name string) (Writer, error)
 	// Rename gives a file another name, replacing what stood there.
 	Rename(from, to string) error
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
+	// Drop deletes the name of a file or an empty directory, and holds the thing itself open: until
+	// the result is closed its clusters stay its own. So the name can be brought off the disk before they are free for
+	// somebody else. Where that order is of no meaning it is Remove.
+	Drop(name string) (held io.Closer, err error)
 	// Mkdir makes one directory.
 	Mkdir(name string) error
 
-	// SyncDir brings a directory's changes to the disk.
+	// SyncDir brings a directory's names to the disk, but neither start nor length of the files that
+	// they are for.
 	SyncDir(name string) error
-	// Sync brings everything to the disk, as syncfs(2) does.
+	// FlushTables brings to the disk which clusters are taken, and what was written before with
+	// [Writer.Send], but no file's start or length.
+	FlushTables() error
+	// Flush brings everything to the disk before it returns: what is done after it can't get
+	// there first. An FS that makes all changes at once, at Sync, need not do anything.
+	Flush() error
+	// Sync ends a run: what was done is to last. It may be less than Flush, as syncfs(2) is.
 	Sync() error
 
 	// Space says how much room there is.
@@ -53,14 +67,26 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 }
 
-// Writer is a file being written. Sync brings its content to the disk.
+// Writer is a file being written.
 type Writer interface {
 	io.Writer
 	io.WriterAt
 	io.ReaderAt
 	io.Closer
+	// Allocate gives the file the clusters that size bytes take, and leaves its length. It does
+	// nothing where the file system has no such call.
+	Allocate(size int64) error
+	// Truncate cuts the file to a length, and gives back clusters behind it.
+	Truncate(size int64) error
+	// Send writes the file's content to the disk, but neither its start nor its length, and does not
+	// wait until the disk has it in safety: [FS.FlushTables] does.
+	Send() error
+	// Sync brings content, start and length to the disk.
 	Sync() error
 }
+
+// SectorSize is what a disk writes completely or not at all, in bytes.
+const SectorSize = 512
 
 // ErrNotRegular is returned for a directory, a FIFO, a device or a socket where a file is wanted.
 var ErrNotRegular = errors.New("not a regular file")

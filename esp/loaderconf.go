@@ -70,6 +70,14 @@ func (c *LoaderConf) Set(key, value string) error {
 	return nil
 }
 
+// Unset removes every line that has the key.
+func (c *LoaderConf) Unset(key string) {
+	c.lines = slices.DeleteFunc(c.lines, func(l line) bool {
+		f, ok := parseField(l.text)
+		return ok && f.key == key
+	})
+}
+
 // add appends a line that ends as the first one does.
 func (c *LoaderConf) add(text string) {
 	end := "\n"

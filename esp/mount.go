@@ -1,9 +1,12 @@
 package esp
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,4 +54,30 @@ func otherDevice(dir string, st unix.Statx_t) (bool, error) {
 		return false, &fs.PathError{Op: "stat", Path: parent, Err: err}
 	}
 	return up.Dev_major != st.Dev_major || up.Dev_minor != st.Dev_minor, nil
+}
+
+// Device is the block device that a directory's file system is on, or "" where that can't be found: for messages.
+func (d *Dir) Device() string {
+	var st unix.Stat_t
+	if err := unix.Stat(d.dir, &st); err != nil {
+		return ""
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return ""
+	}
+	return mountSource(string(table), unix.Major(st.Dev), unix.Minor(st.Dev))
+}
+
+// mountSource looks for a device in a table as proc_pid_mountinfo(5) describes it.
+func mountSource(table string, major, minor uint32) string {
+	number := fmt.Sprintf("%d:%d", major, minor)
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		end := slices.Index(fields, "-") // of the optional fields; then come type and source
+		if len(fields) > 3 && fields[2] == number && end > 0 && end+2 < len(fields) && strings.HasPrefix(fields[end+2], "/") {
+			return fields[end+2]
+		}
+	}
+	return ""
 }

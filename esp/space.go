@@ -1,5 +1,7 @@
 package esp
 
+import "fmt"
+
 // Space is the room on a file system, in bytes.
 type Space struct {
 	Free    int64 // what can still be written
@@ -13,4 +15,20 @@ func (s Space) Rounded(size int64) int64 {
 		return size
 	}
 	return (size + s.Cluster - 1) / s.Cluster * s.Cluster
+}
+
+// FormatSize writes a number of bytes for people: "2.7 MiB".
+func FormatSize(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, suffix := float64(n), ""
+	for _, s := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		value, suffix = value/unit, s
+		if value < unit {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", value, suffix)
 }

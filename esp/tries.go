@@ -20,7 +20,7 @@ func (t Tries) String() string {
 	return fmt.Sprintf("+%d", t.Left)
 }
 
-// splitTries cuts the counter off a file name without suffix. It is what systemd-boot takes
+// splitTries cuts the boot counter off a file name without suffix. It is what systemd-boot takes
 // for one (boot_entry_parse_tries in src/boot/boot.c): what follows the last plus sign, if
 // that is one number, or two with a minus between, neither above 2³¹-1.
 func splitTries(stem string) (string, *Tries) {
@@ -45,4 +45,17 @@ func splitTries(stem string) (string, *Tries) {
 func parseTry(s string) (uint, bool) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	return uint(n), err == nil
+}
+
+// CutTries splits the file name of an entry or image into the name without its boot
+// counter, suffix kept, and the counter, nil where it has none:
+// "nixos-2+3.conf" is "nixos-2.conf" and +3.
+func CutTries(file string) (string, *Tries) {
+	for _, suffix := range []string{entrySuffix, stubSuffix} {
+		if stem, ok := cutSuffix(file, suffix); ok {
+			base, tries := splitTries(stem)
+			return base + file[len(stem):], tries
+		}
+	}
+	return file, nil
 }

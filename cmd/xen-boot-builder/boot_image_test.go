@@ -23,7 +23,7 @@ func TestBootImage(t *testing.T) {
 
 			var stdout, stderr bytes.Buffer
 			args := []string{"--from", "profiles", "--root", sys.root.Dir(), "--esp-image", image, "--layout", layout}
-			if code := run(t.Context(), args, &stdout, &stderr, func(string) string { return "" }); code != exitDone {
+			if code := run(t.Context(), args, &stdout, &stderr, noEnvironment()); code != exitDone {
 				t.Fatalf("%q ended with %d\n%s%s", args, code, &stdout, &stderr)
 			}
 			bootCommand(t, "fsck.vfat", "-n", image)

@@ -139,7 +139,7 @@ func (s *bootSystem) install(t *testing.T, args ...string) {
 	t.Helper()
 	args = append([]string{"install", "--esp", s.esp, "--root", s.root.Dir()}, args...)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, &stdout, &stderr, func(string) string { return "" })
+	code := run(t.Context(), args, &stdout, &stderr, noEnvironment())
 	if code != exitDone {
 		t.Fatalf("%q ended with %d\n%s%s", args, code, &stdout, &stderr)
 	}

@@ -1,63 +1,59 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/config"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/suggest"
 )
 
 // commandLine is a parsed command line.
 type commandLine struct {
 	command   *command
-	topic     string // help's argument
+	args      []string // its arguments, as many as were given
 	verbosity verbosity
 	color     colorMode
 
-	esps           []string
-	boot           string
-	espImage       string
-	allowUnmounted bool
-	root           string
-	from           string
-	only           []string
-	layout         string
-	defaultMode    string
-	limit          int
-	signKey        string
-	signCert       string
-	pkiBundle      string
-	signCommand    string
-	runSecrets     bool
-	pcrlockDir     string
-	dryRun         bool
-	json           bool
-}
-
-// command is one of the program's commands.
-type command struct {
-	name    string
-	summary string   // one line for the usage text
-	details string   // for help COMMAND
-	flags   []string // the flags it takes
-	words   bool     // takes a verbosity word
-	run     func(ctx context.Context, c *commandLine, ui *ui) error
+	esps              []string
+	boot              string
+	espImage          string
+	allowUnmounted    bool
+	root              string
+	from              string
+	only              []string
+	layout            string
+	defaultMode       string
+	limit             int
+	signKey           string
+	signCert          string
+	pkiBundle         string
+	signCommand       string
+	runSecrets        string
+	unverifiedInitrds bool
+	blessCheck        string
+	pcrlockDir        string
+	dryRun            bool
+	json              bool
+	config            string
+	wantsHelp         bool
+	wantsVersion      bool
 }
 
 type verbosity string
 
 const (
-	quiet   verbosity = "quiet"
-	normal  verbosity = "default"
-	info    verbosity = "info"
-	debug   verbosity = "debug"
-	noWord  verbosity = ""
-	allVerb           = "quiet, default, info, debug"
+	quiet  verbosity = "quiet"
+	normal verbosity = "default"
+	info   verbosity = "info"
+	debug  verbosity = "debug"
 )
 
 func verbosities() []verbosity { return []verbosity{quiet, normal, info, debug} }
@@ -70,138 +66,231 @@ const (
 	colorNever  colorMode = "never"
 )
 
-// newFlags defines every flag once: the parser, the usage text, the man page and the
-// shell completions are all made of it.
-func newFlags(c *commandLine) *pflag.FlagSet {
-	f := pflag.NewFlagSet(program, pflag.ContinueOnError)
-	f.SortFlags = false
-	f.Usage = func() {}
-	f.StringArrayVar(&c.esps, "esp", nil, "mount `DIR` of the EFI System Partition; repeatable (default: $efiMountPoint)")
-	f.StringVar(&c.boot, "boot", "", "mount `DIR` of XBOOTLDR, where it is not the ESP")
-	f.StringVar(&c.espImage, "esp-image", "", "work on a raw FAT or GPT disk image instead: `FILE`")
-	f.BoolVar(&c.allowUnmounted, "allow-unmounted", false, "accept an --esp or --boot that is an empty directory and no mount point")
-	f.StringVar(&c.root, "root", "/", "`DIR` below which the store and the profiles lie")
-	f.StringVar(&c.from, "from", "auto", "where generations are found: `WORD` is "+words(bootbuilder.Sources()))
-	f.StringArrayVar(&c.only, "generation", nil, "only this generation: `PATH` of a profile link or toplevel; repeatable")
-	f.StringVar(&c.layout, "layout", "auto", "what is written: `WORD` is "+words(bootbuilder.Layouts()))
-	f.StringVar(&c.defaultMode, "default", "xen", "what loader.conf starts: `WORD` is "+words(bootbuilder.DefaultModes()))
-	f.IntVar(&c.limit, "limit", 0, "Xen entries for the newest `N` generations of each profile; 0 is all")
-	f.StringVar(&c.signKey, "sign-key", "", "sign unified images with this RSA key: PEM `FILE`")
-	f.StringVar(&c.signCert, "sign-cert", "", "the key's certificate: PEM `FILE`")
-	f.StringVar(&c.pkiBundle, "pki-bundle", "", "sbctl key directory `DIR` that holds both")
-	f.StringVar(&c.signCommand, "sign-command", "", "sign with `PROGRAM` instead of a key: it gets the unsigned image's path and the output path")
-	f.BoolVar(&c.runSecrets, "run-initrd-secrets", false, "where an initrd is made anew, run its generation's own program that appends the secrets")
-	f.StringVar(&c.pcrlockDir, "pcrlock-dir", "", "keep a systemd-pcrlock component for each unified image below `DIR`")
-	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "everything but the writing")
-	f.StringVar((*string)(&c.verbosity), "verbosity", "", "as the `WORD` at the end: "+allVerb)
-	f.BoolVar(&c.json, "json", false, "one JSON document instead of text")
-	f.StringVar((*string)(&c.color), "color", string(colorAuto), "`WHEN` to use colours: auto, always, never")
-	return f
+func colorModes() []colorMode { return []colorMode{colorAuto, colorAlways, colorNever} }
+
+// environment is what a run gets beside its arguments.
+type environment struct {
+	getenv func(string) string
+	config string // the configuration file that is read where --config names none; it may be missing
+	// places are where commands that only read look for an ESP.
+	places []string
 }
 
-func words[T ~string](list []T) string { return bootbuilder.Words(list) }
+// configFile is where that is.
+const configFile = "/etc/xen-boot-builder.conf"
 
-// parseCommandLine reads the arguments. What is missing comes from the environment, as
-// the hook of nixpkgs' systemd-boot module sets it. Even with an error, the color mode is valid.
-func parseCommandLine(args []string, getenv func(string) string) (*commandLine, error) {
+// espPlaces are where bootctl looks, too.
+func espPlaces() []string { return []string{"/efi", "/boot", "/boot/efi"} }
+
+// parseCommandLine reads the arguments. What they don't say comes from the environment, as the
+// hook of nixpkgs' systemd-boot module sets it, and then from the configuration file. Even with an
+// error, the color mode is valid.
+func parseCommandLine(args []string, env environment) (*commandLine, error) {
 	c := &commandLine{}
 	flags := newFlags(c)
-	err := flags.Parse(args)
-	if !slices.Contains([]colorMode{colorAuto, colorAlways, colorNever}, c.color) {
-		bad := c.color
+	err := c.parse(flags, args, env)
+	if !slices.Contains(colorModes(), c.color) {
 		c.color = colorAuto
-		if err == nil {
-			err = fmt.Errorf("--color %q is not one of auto, always, never", string(bad))
-		}
 	}
-	if errors.Is(err, pflag.ErrHelp) {
-		c.command = findCommand("help")
-		return c, nil
-	}
-	if err == nil {
-		err = c.takeWords(flags.Args())
-	}
-	if err == nil {
-		err = c.check(flags)
-	}
-	if err != nil {
-		return c, usageError{err}
-	}
-	if len(c.esps) == 0 && c.espImage == "" {
-		if esp := getenv("efiMountPoint"); esp != "" {
-			c.esps = []string{esp}
-		}
-	}
-	return c, nil
+	return c, err
 }
 
-// takeWords reads what is not a flag: a command, and a verbosity.
+func (c *commandLine) parse(flags *pflag.FlagSet, args []string, env environment) error {
+	if err := flags.Parse(args); err != nil {
+		return c.hintFlag(err)
+	}
+	if err := c.takeWords(flags.Args()); err != nil {
+		return err
+	}
+	if c.wantsHelp || c.wantsVersion {
+		return nil
+	}
+	if err := c.checkTaken(flags); err != nil {
+		return err
+	}
+	if err := c.readConfig(flags, env); err != nil {
+		return err
+	}
+	if c.command.reads && len(c.esps) == 0 && c.espImage == "" && c.boot == "" && c.root == "/" {
+		if found, boot := findESP(env.places); found != "" {
+			c.esps, c.boot = []string{found}, boot
+		}
+	}
+	return c.check(flags)
+}
+
+// takeWords reads what is not a flag: a command, its arguments, and a verbosity.
 func (c *commandLine) takeWords(args []string) error {
 	c.command = findCommand("install")
+	named := false
 	if len(args) > 0 {
 		if cmd := findCommand(args[0]); cmd != nil {
-			c.command, args = cmd, args[1:]
+			c.command, args, named = cmd, args[1:], true
 		}
 	}
-	if c.command.name == "help" && len(args) == 1 {
-		if _, ok := topics()[args[0]]; !ok && findCommand(args[0]) == nil {
-			return fmt.Errorf("there is no command or topic %q", args[0])
-		}
-		c.topic, args = args[0], nil
-	}
+	n := min(len(args), len(c.command.args))
+	c.args, args = args[:n], args[n:]
 	if c.command.words && len(args) > 0 && slices.Contains(verbosities(), verbosity(args[0])) {
-		if c.verbosity != noWord {
-			return fmt.Errorf("both --verbosity and %q are given", args[0])
+		if c.verbosity != "" {
+			return usageError{error: fmt.Errorf("both --verbosity and %q are given", args[0])}
 		}
 		c.verbosity, args = verbosity(args[0]), args[1:]
 	}
 	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q", args[0])
+		var known []string
+		if !named {
+			known = commandNames(allCommands)
+		}
+		if c.command.words {
+			known = append(known, plain(verbosities())...)
+		}
+		return usageError{fmt.Errorf("unexpected argument %q", args[0]), didYouMean("", suggest.Nearest(args[0], known))}
 	}
-	return nil
+	switch {
+	case c.wantsHelp:
+		topic := c.command.name
+		c.command, c.args = findCommand("help"), nil
+		if named {
+			c.args = []string{topic}
+		}
+	case c.wantsVersion:
+		c.command, c.args = findCommand("version"), nil
+	}
+	return c.checkArgs()
 }
 
-// check refuses values and flags that the command does not take.
-func (c *commandLine) check(flags *pflag.FlagSet) error {
-	var err error
-	flags.Visit(func(f *pflag.Flag) {
-		if !slices.Contains(c.command.flags, f.Name) && err == nil {
-			err = fmt.Errorf("%s does not take --%s", c.command.name, f.Name)
-		}
-	})
-	if c.verbosity == noWord && !flags.Changed("verbosity") {
-		c.verbosity = normal
-	} else if !slices.Contains(verbosities(), c.verbosity) && err == nil {
-		err = fmt.Errorf("--verbosity %q is not one of %s", string(c.verbosity), allVerb)
-	}
-	for _, check := range []error{
-		oneOf("--from", bootbuilder.Source(c.from), bootbuilder.Sources()),
-		oneOf("--layout", bootbuilder.Layout(c.layout), bootbuilder.Layouts()),
-		oneOf("--default", bootbuilder.DefaultMode(c.defaultMode), bootbuilder.DefaultModes()),
-	} {
-		if err == nil {
-			err = check
+// checkArgs refuses a command without the arguments that it needs.
+func (c *commandLine) checkArgs() error {
+	for _, name := range c.command.args[len(c.args):] {
+		if !strings.HasPrefix(name, "[") {
+			return usageError{fmt.Errorf("%s needs %s", c.command.name, strings.Join(c.command.args, " and ")), helpHint(c.command)}
 		}
 	}
-	if c.limit < 0 && err == nil {
-		err = fmt.Errorf("--limit %d is negative", c.limit)
-	}
-	return err
-}
-
-func oneOf[T ~string](flag string, word T, list []T) error {
-	if slices.Contains(list, word) {
+	if c.command.name != "help" || len(c.args) == 0 || slices.Contains(helpTopics(), c.args[0]) {
 		return nil
 	}
-	return fmt.Errorf("%s %q is not one of %s", flag, string(word), bootbuilder.Words(list))
+	return usageError{fmt.Errorf("there is no command or topic %q", c.args[0]), didYouMean("", suggest.Nearest(c.args[0], helpTopics()))}
 }
 
-func findCommand(name string) *command {
-	list := commands()
-	if i := slices.IndexFunc(list, func(c command) bool { return c.name == name }); i >= 0 {
-		return &list[i]
+// checkTaken refuses flags that the command does not take.
+func (c *commandLine) checkTaken(flags *pflag.FlagSet) error {
+	for _, s := range flagSpecs() {
+		if flags.Lookup(s.name).Changed && !s.takenBy(c.command.name) {
+			return usageError{fmt.Errorf("%s does not take --%s", c.command.name, s.name), helpHint(c.command)}
+		}
 	}
 	return nil
+}
+
+// check refuses values that there are not, and fills in what is left open.
+func (c *commandLine) check(flags *pflag.FlagSet) error {
+	if err := checkWords(flags); err != nil {
+		return usageError{error: err}
+	}
+	if c.limit < 0 {
+		return usageError{error: fmt.Errorf("--limit %d is negative", c.limit)}
+	}
+	if c.verbosity == "" {
+		c.verbosity = normal
+	}
+	return nil
+}
+
+// readConfig fills in what neither arguments nor environment say. The file of this machine says
+// nothing about the system below another --root.
+func (c *commandLine) readConfig(flags *pflag.FlagSet, env environment) error {
+	if !c.command.takes("config") {
+		return nil
+	}
+	if esp := env.getenv("efiMountPoint"); esp != "" && len(c.esps) == 0 && c.espImage == "" {
+		c.esps = []string{esp}
+	}
+	name := c.config
+	if name == "" {
+		if name = env.config; name == "" || c.root != "/" {
+			return nil
+		}
+	}
+	text, err := readLimited(name, config.MaxSize+1)
+	if c.config == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	settings, err := config.Parse(name, text)
+	if err == nil {
+		known := c.esps
+		err = config.Apply(name, settings, flags, configRules())
+		if len(known) > 0 {
+			c.esps, c.espImage = known, ""
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	var wrong *config.Error
+	if errors.As(err, &wrong) && errors.Is(err, config.ErrUnknown) {
+		return usageError{err, didYouMean("", suggest.Nearest(wrong.Flag, flagNames()))}
+	}
+	return usageError{error: err}
+}
+
+// configRules are the rules of the table of flags for the configuration file.
+func configRules() config.Rules {
+	groups := make(map[string]string)
+	for _, s := range flagSpecs() {
+		groups[s.name] = s.group
+	}
+	return config.Rules{
+		Settable: func(flag string) bool { return !slices.Contains([]string{"config", "help", "version"}, flag) },
+		Group:    func(flag string) string { return groups[flag] },
+		Check: func(flag, value string) error {
+			alone := &commandLine{}
+			flags := newFlags(alone)
+			if err := flags.Set(flag, value); err != nil {
+				return err
+			}
+			return alone.check(flags)
+		},
+	}
+}
+
+func readLimited(name string, limit int64) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit))
+	return string(text), err
+}
+
+// hintFlag says what flag may have been meant.
+func (c *commandLine) hintFlag(err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		return usageError{err, didYouMean("--", suggest.Nearest(unknown.GetSpecifiedName(), flagNames()))}
+	}
+	return usageError{error: err}
+}
+
+func didYouMean(dashes, word string) string {
+	if word == "" {
+		return ""
+	}
+	return "did you mean " + dashes + word + "?"
+}
+
+func helpHint(c *command) string { return "run '" + program + " help " + c.name + "'" }
+
+// flagNames are all flags, without dashes.
+func flagNames() []string {
+	var names []string
+	for _, s := range flagSpecs() {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // lines joins lines of help text.

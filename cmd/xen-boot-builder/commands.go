@@ -1,10 +1,23 @@
 package main
 
+import (
+	"context"
+	"slices"
+)
+
+// command is one of the program's commands. What it takes beside its arguments is in flagTable.
+type command struct {
+	name    string
+	summary string   // one line for the usage text
+	details string   // for help COMMAND
+	args    []string // what its arguments are called; one in brackets may be left out
+	words   bool     // takes a verbosity word
+	reads   bool     // only reads, and so may look for the ESP
+	run     func(ctx context.Context, c *commandLine, ui *ui) error
+}
+
 // commands are the program's commands, in the order of the usage text.
 func commands() []command {
-	partition := []string{"esp", "boot", "esp-image", "allow-unmounted"}
-	where := join(partition, []string{"root"})
-	output := []string{"json", "color"}
 	return []command{
 		{
 			name:    "install",
@@ -12,10 +25,8 @@ func commands() []command {
 			details: lines(
 				"Each generation whose bootspec has the Xen extension gets a boot entry that",
 				"starts Xen with it as domain 0. Nothing is removed before its replacement is",
-				"on the disk. A generation that can't be built is left out with a warning.",
+				"on the disk. A generation that can't be built is skipped with a warning.",
 			),
-			flags: join(where, []string{"from", "generation", "layout", "default", "limit",
-				"sign-key", "sign-cert", "pki-bundle", "sign-command", "run-initrd-secrets", "pcrlock-dir", "dry-run", "verbosity"}, output),
 			words: true,
 			run:   runInstall,
 		},
@@ -26,7 +37,7 @@ func commands() []command {
 				"One line for each: id, Xen's version, layout, the size of all that it needs,",
 				"and whether what it names is there; below it, title and version.",
 			),
-			flags: join(partition, output),
+			reads: true,
 			run:   runList,
 		},
 		{
@@ -37,8 +48,28 @@ func commands() []command {
 				"xen.cfg, kernel, ramdisk, the toplevel in the store, and with --sign-cert the",
 				"signature. The exit code is 1 if any can't boot.",
 			),
-			flags: join(where, []string{"sign-cert"}, output),
+			reads: true,
 			run:   runVerify,
+		},
+		{
+			name:    "try",
+			summary: "start an entry once, at the next boot only",
+			details: lines(
+				"Writes LoaderEntryOneShot, which systemd-boot forgets by itself: a hang, a panic",
+				"or a power cycle leads back to what loader.conf starts. ID is one that list shows.",
+			),
+			args: []string{"ID"},
+			run:  runTry,
+		},
+		{
+			name:    "bless",
+			summary: "in dom0, once it is up: what was started has proven itself",
+			details: lines(
+				"Looks whether Xen runs and an entry of ours was started, records that on $BOOT,",
+				"and makes it the default. Run again it changes nothing.",
+			),
+			words: true,
+			run:   runBless,
 		},
 		{
 			name:    "remove",
@@ -47,29 +78,52 @@ func commands() []command {
 				"For when Xen is switched off. Only entries and files of this program's and of",
 				"nixpkgs' script's making go.",
 			),
-			flags: join(partition, []string{"pcrlock-dir", "dry-run", "verbosity"}, output),
 			words: true,
 			run:   runRemove,
 		},
 		{
 			name:    "version",
 			summary: "print the version",
-			flags:   output,
 			run:     runVersion,
 		},
 		{
 			name:    "help",
 			summary: "print this text, or more on a COMMAND",
-			flags:   []string{"color"},
+			args:    []string{"[COMMAND]"},
 			run:     runHelp,
 		},
 	}
 }
 
-func join(lists ...[]string) []string {
-	var all []string
-	for _, list := range lists {
-		all = append(all, list...)
+func findCommand(name string) *command {
+	list := commands()
+	if i := slices.IndexFunc(list, func(c command) bool { return c.name == name }); i >= 0 {
+		return &list[i]
 	}
-	return all
+	return nil
 }
+
+// flags are the flags that the command takes.
+func (c command) flags() []flagSpec {
+	return slices.DeleteFunc(flagSpecs(), func(s flagSpec) bool { return !s.takenBy(c.name) })
+}
+
+// takes reports whether the command takes a flag.
+func (c command) takes(flag string) bool {
+	return slices.ContainsFunc(c.flags(), func(s flagSpec) bool { return s.name == flag })
+}
+
+// commandNames are all commands' names, or those that keep takes.
+func commandNames(keep func(command) bool) []string {
+	var names []string
+	for _, cmd := range commands() {
+		if keep(cmd) {
+			names = append(names, cmd.name)
+		}
+	}
+	return names
+}
+
+func allCommands(command) bool { return true }
+
+func takesVerbosity(c command) bool { return c.words }

@@ -7,7 +7,7 @@ import (
 
 // bashCompletion is a completion for bash 4.4 and later that needs no other package.
 func bashCompletion() string {
-	all := completionFlags("")
+	all := flagSpecs()
 	cases := func(names []string) string { return strings.Join(names, "|") }
 	var b strings.Builder
 	fmt.Fprintf(&b, `# bash completion for %[1]s
@@ -16,16 +16,17 @@ _xen_boot_builder() {
 	# bash takes --flag=value apart, into three words.
 	if [[ $cur == = ]]; then
 		cur=
+		prev+==
 	elif [[ $prev == = ]]; then
-		prev=${COMP_WORDS[COMP_CWORD - 2]}
+		prev=${COMP_WORDS[COMP_CWORD - 2]}=
 	fi
 	COMPREPLY=()
 	case $prev in
 `, program)
 	for _, f := range all {
-		if f.value == completionWords {
-			fmt.Fprintf(&b, "	--%s)\n		mapfile -t COMPREPLY < <(compgen -W %s -- \"$cur\")\n		return ;;\n",
-				f.name, shellQuote(strings.Join(f.words, " ")))
+		if f.suggestion() == completionWords {
+			fmt.Fprintf(&b, "	%s)\n		mapfile -t COMPREPLY < <(compgen -W %s -- \"$cur\")\n		return ;;\n",
+				cases(bashBeforeValue([]flagSpec{f}, completionWords)), shellQuote(strings.Join(f.words, " ")))
 		}
 	}
 	fmt.Fprintf(&b, `	%s)
@@ -40,15 +41,19 @@ _xen_boot_builder() {
 		return ;;
 	esac
 
-	# The words so far that are no flags, nor values of flags.
+	# The words so far that are neither flags nor values of flags.
 	local -a words=()
 	local i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		%s)
-			[[ ${COMP_WORDS[i + 1]-} == = ]] && ((i++))
-			((i++)) ;;
-		-*) ;;
+		-*)
+			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
+				((i += 2))
+				continue
+			fi
+			case ${COMP_WORDS[i]} in
+			%s) ((i++)) ;;
+			esac ;;
 		*) words+=("${COMP_WORDS[i]}") ;;
 		esac
 	done
@@ -63,15 +68,15 @@ _xen_boot_builder() {
 	esac
 	if [[ $cur == -* ]]; then
 		case $command in
-`, cases(longFlags(all, suggests(completionDir))), cases(longFlags(all, suggests(completionFile))),
-		cases(longFlags(all, suggests(completionNothing))), cases(longFlags(all, takesValue)),
+`, cases(bashBeforeValue(all, completionDir)), cases(bashBeforeValue(all, completionFile)),
+		cases(bashBeforeValue(all, completionNothing)), cases(longFlags(all, flagSpec.takesWord)),
 		cases(commandNames(allCommands)))
 	for _, name := range commandNames(allCommands) {
 		pattern := name
 		if name == "install" {
 			pattern = "install|''" // the command that runs where none is named
 		}
-		fmt.Fprintf(&b, "		%s) flags=%s ;;\n", pattern, shellQuote(strings.Join(longFlags(completionFlags(name), allFlags), " ")))
+		fmt.Fprintf(&b, "		%s) flags=%s ;;\n", pattern, shellQuote(strings.Join(longFlags(findCommand(name).flags(), allFlags), " ")))
 	}
 	words := strings.Join(plain(verbosities()), " ")
 	fmt.Fprintf(&b, `		esac
@@ -86,7 +91,22 @@ _xen_boot_builder() {
 }
 complete -F _xen_boot_builder %s
 `, shellQuote(strings.Join(commandNames(allCommands), " ")+" "+words),
-		cases(commandNames(takesWord)), shellQuote(words),
+		cases(commandNames(takesVerbosity)), shellQuote(words),
 		shellQuote(strings.Join(helpTopics(), " ")), program)
 	return b.String()
+}
+
+// bashBeforeValue are the words that may stand before the value of a flag.
+func bashBeforeValue(list []flagSpec, kind completionValue) []string {
+	var words []string
+	for _, f := range list {
+		if f.suggestion() != kind {
+			continue
+		}
+		words = append(words, "--"+f.name+"=")
+		if f.takesWord() {
+			words = append(words, longFlags([]flagSpec{f}, allFlags)...)
+		}
+	}
+	return words
 }

@@ -9,7 +9,7 @@ import (
 func fishCompletion() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# fish completion for %s
-function __xen_boot_builder_words -d 'The words so far that are no flags, nor values of flags'
+function __xen_boot_builder_words -d 'The words so far that are neither flags nor values of flags'
     set -l skip no
     for word in (commandline -opc)[2..-1]
         if test $skip = yes
@@ -42,22 +42,22 @@ function __xen_boot_builder_count -d 'Whether there are so many words, the first
 end
 
 complete -c %[1]s -f
-`, program, strings.Join(longFlags(completionFlags(""), takesValue), " "), strings.Join(commandNames(allCommands), " "))
+`, program, strings.Join(longFlags(flagSpecs(), flagSpec.takesWord), " "), strings.Join(commandNames(allCommands), " "))
 	for _, cmd := range commands() {
 		fmt.Fprintf(&b, "complete -c %s -n '__xen_boot_builder_count 0' -a %s -d %s\n", program, cmd.name, fishQuote(cmd.summary))
 	}
 	verbosity := strings.Join(plain(verbosities()), " ")
 	fmt.Fprintf(&b, "complete -c %s -n '__xen_boot_builder_count 0' -a '%s' -d verbosity\n", program, verbosity)
 	fmt.Fprintf(&b, "complete -c %s -n '__xen_boot_builder_count 1 %s' -a '%s' -d verbosity\n",
-		program, strings.Join(commandNames(takesWord), " "), verbosity)
+		program, strings.Join(commandNames(takesVerbosity), " "), verbosity)
 	fmt.Fprintf(&b, "complete -c %s -n '__xen_boot_builder_count 1 help' -a '%s'\n", program, strings.Join(helpTopics(), " "))
-	for _, f := range completionFlags("") {
-		takers := commandNames(func(c command) bool { return c.takes(f.name) })
+	for _, f := range flagSpecs() {
+		takers := commandNames(func(c command) bool { return f.takenBy(c.name) })
 		fmt.Fprintf(&b, "complete -c %s -n '__xen_boot_builder_runs %s' -l %s", program, strings.Join(takers, " "), f.name)
-		if f.shorthand != "" {
-			fmt.Fprintf(&b, " -s %s", f.shorthand)
+		if f.short != "" {
+			fmt.Fprintf(&b, " -s %s", f.short)
 		}
-		switch f.value {
+		switch f.suggestion() {
 		case completionNone:
 		case completionNothing:
 			b.WriteString(" -x")
@@ -66,9 +66,13 @@ complete -c %[1]s -f
 		case completionDir:
 			b.WriteString(" -x -a '(__fish_complete_directories)'")
 		case completionWords:
-			fmt.Fprintf(&b, " -x -a '%s'", strings.Join(f.words, " "))
+			how := "-x"
+			if !f.takesWord() {
+				how = "-f" // its value may be left out
+			}
+			fmt.Fprintf(&b, " %s -a '%s'", how, strings.Join(f.words, " "))
 		}
-		fmt.Fprintf(&b, " -d %s\n", fishQuote(f.usage))
+		fmt.Fprintf(&b, " -d %s\n", fishQuote(f.text()))
 	}
 	return b.String()
 }

@@ -11,7 +11,7 @@ func zshCompletion() string {
 	fmt.Fprintf(&b, `#compdef %s
 
 _xen_boot_builder() {
-	# The words so far that are no flags, nor values of flags.
+	# The words so far that are neither flags nor values of flags.
 	local -a positional flags
 	local -i i
 	for ((i = 2; i < CURRENT; i++)); do
@@ -27,10 +27,10 @@ _xen_boot_builder() {
 	(%s) command=$positional[1] first='1:command: ' ;;
 	esac
 	case $command in
-`, program, strings.Join(longFlags(completionFlags(""), takesValue), "|"), strings.Join(commandNames(allCommands), "|"))
+`, program, strings.Join(longFlags(flagSpecs(), flagSpec.takesWord), "|"), strings.Join(commandNames(allCommands), "|"))
 	for _, cmd := range commands() {
 		fmt.Fprintf(&b, "	(%s)\n		flags=(\n", cmd.name)
-		for _, f := range completionFlags(cmd.name) {
+		for _, f := range cmd.flags() {
 			fmt.Fprintf(&b, "			%s\n", zshFlag(f))
 		}
 		b.WriteString("		)\n")
@@ -65,9 +65,9 @@ _xen_boot_builder "$@"
 }
 
 // zshFlag is a flag's specification for _arguments.
-func zshFlag(f completionFlag) string {
+func zshFlag(f flagSpec) string {
 	action := ""
-	switch f.value {
+	switch f.suggestion() {
 	case completionNothing:
 		action = ":value: "
 	case completionFile:
@@ -78,16 +78,19 @@ func zshFlag(f completionFlag) string {
 		action = ":word:(" + strings.Join(f.words, " ") + ")"
 	}
 	equals := ""
-	if takesValue(f) {
+	switch {
+	case f.takesWord():
 		equals = "="
+	case !f.isSwitch(): // its value may be left out
+		equals, action = "=-", ":"+action
 	}
 	repeat := ""
-	if f.repeatable {
+	if f.repeatable() {
 		repeat = "*"
 	}
-	rest := shellQuote(equals + "[" + strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`).Replace(f.usage) + "]" + action)
-	if f.shorthand != "" {
-		return fmt.Sprintf("'(-%[1]s --%[2]s)'{-%[1]s,--%[2]s}%[3]s", f.shorthand, f.name, rest)
+	rest := shellQuote(equals + "[" + strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`).Replace(f.text()) + "]" + action)
+	if f.short != "" {
+		return fmt.Sprintf("'(-%[1]s --%[2]s)'{-%[1]s,--%[2]s}%[3]s", f.short, f.name, rest)
 	}
 	return shellQuote(repeat) + "--" + f.name + rest
 }

@@ -56,6 +56,11 @@ func TestGoldenArgv(t *testing.T) {
 // runInProcess runs the program without a process of its own.
 func runInProcess(args []string, env map[string]string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	code = run(context.Background(), args, &out, &err, func(name string) string { return env[name] })
+	code = run(context.Background(), args, &out, &err, environment{getenv: func(name string) string { return env[name] }})
 	return code, out.String(), err.String()
+}
+
+// noEnvironment is one in which nothing is set, on a machine without a configuration file.
+func noEnvironment() environment {
+	return environment{getenv: func(string) string { return "" }}
 }

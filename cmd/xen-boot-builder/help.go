@@ -7,16 +7,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/xen-boot-builder/xen-boot-builder/docs"
 )
 
 // runHelp prints the usage text, one command's, or a topic.
 func runHelp(_ context.Context, c *commandLine, ui *ui) error {
 	text := usageText
-	if topic, ok := topics()[c.topic]; ok {
-		text = topic
-	} else if c.topic != "" {
-		text = func() string { return commandText(findCommand(c.topic)) }
+	if len(c.args) > 0 {
+		text = topics()[c.args[0]]
+		if cmd := findCommand(c.args[0]); cmd != nil {
+			text = func() string { return commandText(cmd) }
+		}
 	}
 	ui.printf("%s", text())
 	return nil
@@ -25,7 +26,7 @@ func runHelp(_ context.Context, c *commandLine, ui *ui) error {
 // topics are what help prints beside the commands: texts for packagers to install.
 func topics() map[string]func() string {
 	return map[string]func() string{
-		"man":  manualPage,
+		"man":  docs.Manual,
 		"bash": bashCompletion,
 		"zsh":  zshCompletion,
 		"fish": fishCompletion,
@@ -42,7 +43,7 @@ func usageText() string {
 		fmt.Fprintf(&b, "  %-9s %s\n", cmd.name, cmd.summary)
 	}
 	b.WriteString("\nFlags:\n")
-	writeFlags(&b, func(string) bool { return true })
+	writeFlags(&b, flagSpecs())
 	b.WriteString("\nAs nixpkgs' systemd-boot hook calls it, with the ESP in $efiMountPoint:\n  " + program + " info\n")
 	fmt.Fprintf(&b, "\nThe manual page, and completions for shells:\n  %s help %s\n", program, strings.Join(topicNames(), "|"))
 	return b.String()
@@ -50,32 +51,35 @@ func usageText() string {
 
 func commandText(cmd *command) string {
 	var b strings.Builder
-	words := ""
-	if cmd.words {
-		words = " [quiet|default|info|debug]"
-	}
-	fmt.Fprintf(&b, "Usage: %s %s [FLAGS]%s\n\n%s.\n", program, cmd.name, words, capital(cmd.summary))
+	fmt.Fprintf(&b, "Usage: %s\n\n%s.\n", strings.Join(cmd.synopsis(), " "), capital(cmd.summary))
 	if cmd.details != "" {
 		fmt.Fprintf(&b, "\n%s\n", cmd.details)
 	}
-	if len(cmd.flags) > 0 {
-		b.WriteString("\nFlags:\n")
-		writeFlags(&b, cmd.takes)
-	}
+	b.WriteString("\nFlags:\n")
+	writeFlags(&b, cmd.flags())
 	return b.String()
+}
+
+// synopsis is all that makes up a command line.
+func (c command) synopsis() []string {
+	words := slices.Concat([]string{program, c.name}, c.args, []string{"[FLAGS]"})
+	if c.words {
+		words = append(words, "["+strings.Join(plain(verbosities()), "|")+"]")
+	}
+	return words
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // writeFlags lists flags in two columns, the second wrapped at 80.
-func writeFlags(b *strings.Builder, in func(name string) bool) {
+func writeFlags(b *strings.Builder, list []flagSpec) {
 	const column, width = 22, 80
-	newFlags(&commandLine{}).VisitAll(func(f *pflag.Flag) {
-		if !in(f.Name) {
-			return
+	for _, s := range list {
+		head := "      " + s.head()
+		if s.short != "" {
+			head = "  -" + s.short + ", " + s.head()
 		}
-		head := flagHead(f)
-		rows := wrap(flagUsage(f), width-column)
+		rows := wrap(s.text(), width-column)
 		if len(head) > column-2 {
 			fmt.Fprintf(b, "%s\n", head)
 			head = ""
@@ -84,32 +88,8 @@ func writeFlags(b *strings.Builder, in func(name string) bool) {
 			fmt.Fprintf(b, "%-*s%s\n", column, head, row)
 			head = ""
 		}
-	})
-}
-
-// flagHead is a flag with its argument: "  -n, --dry-run", "      --esp DIR".
-func flagHead(f *pflag.Flag) string {
-	head := "      --" + f.Name
-	if f.Shorthand != "" {
-		head = "  -" + f.Shorthand + ", --" + f.Name
 	}
-	if arg, _ := pflag.UnquoteUsage(f); f.Value.Type() != "bool" {
-		head += " " + arg
-	}
-	return head
 }
-
-// flagUsage says what a flag does, and its default.
-func flagUsage(f *pflag.Flag) string {
-	_, usage := pflag.UnquoteUsage(f)
-	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
-		usage += " (default " + f.DefValue + ")"
-	}
-	return usage
-}
-
-// takes reports whether a command takes a flag.
-func (c command) takes(flag string) bool { return slices.Contains(c.flags, flag) }
 
 // wrap breaks a text into rows of at most width bytes, at blanks.
 func wrap(text string, width int) []string {

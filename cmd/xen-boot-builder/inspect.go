@@ -7,21 +7,24 @@ import (
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // runList lists the Xen entries.
 func runList(ctx context.Context, c *commandLine, ui *ui) error {
-	return c.inspect(ctx, ui, bootbuilder.List, ui.renderList)
+	options := bootbuilder.InspectOptions{EFIVars: c.efivars()}
+	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
+		return bootbuilder.List(ctx, target, options)
+	}, ui.renderList)
 }
 
 // runVerify says which of them can boot; one that can't is a failure.
 func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
-	options := bootbuilder.InspectOptions{Root: c.root}
-	if c.signCert != "" {
-		var err error
-		if options.Certificate, err = bootbuilder.LoadCertificate(c.signCert); err != nil {
-			return err
-		}
+	options := bootbuilder.InspectOptions{Root: c.root, EFIVars: c.efivars()}
+	var err error
+	if options.Certificate, err = c.certificate(); err != nil {
+		return err
 	}
 	verify := func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		i, err := bootbuilder.Verify(ctx, target, options)
@@ -46,7 +49,7 @@ func (c *commandLine) inspect(
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		i, err := work(target)
 		if i == nil {
-			all = append(all, bootbuilder.EmptyInspection(dir, err))
+			all = append(all, bootbuilder.FailedInspection(dir, err))
 		} else {
 			all = append(all, i)
 			if !c.json {
@@ -55,7 +58,7 @@ func (c *commandLine) inspect(
 		}
 		return err
 	}, func(dir string, err error) {
-		all = append(all, bootbuilder.EmptyInspection(dir, err))
+		all = append(all, bootbuilder.FailedInspection(dir, err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
@@ -85,7 +88,7 @@ func (u *ui) renderList(i *bootbuilder.Inspection) {
 		if e.Default {
 			id += " *"
 		}
-		rows = append(rows, []string{printable(id), orDash(printable(e.XenVersion)), string(e.Layout), bootbuilder.FormatSize(e.Size), stateWord(e)})
+		rows = append(rows, []string{printable(id), orDash(printable(e.XenVersion)), string(e.Layout), esp.FormatSize(e.Size), stateWord(e)})
 	}
 	widths := columnWidths(rows)
 	for n, row := range rows {
@@ -114,20 +117,25 @@ func (u *ui) renderList(i *bootbuilder.Inspection) {
 }
 
 func stateWord(e bootbuilder.EntryStatus) string {
-	if len(e.Problems) > 0 {
-		return "broken"
-	}
-	return "ok"
+	return string(e.Health)
 }
 
-func stateSGR(row int, i *bootbuilder.Inspection) string {
+func stateSGR(row int, i *bootbuilder.Inspection) screen.Style {
 	switch {
 	case row == 0:
 		return bold
-	case len(i.Entries[row-1].Problems) > 0:
-		return red
 	}
-	return green
+	return healthStyle(i.Entries[row-1].Health)
+}
+
+func healthStyle(h bootbuilder.Health) screen.Style {
+	switch h {
+	case bootbuilder.OK:
+		return green
+	case bootbuilder.Outdated:
+		return cyan
+	}
+	return red
 }
 
 func columnWidths(rows [][]string) []int {
@@ -167,9 +175,8 @@ func orDash(s string) string {
 func (u *ui) renderVerify(i *bootbuilder.Inspection) {
 	bad := 0
 	for _, e := range i.Entries {
-		state := u.paint(green, "ok")
-		if len(e.Problems) > 0 {
-			state = u.paint(red, "broken")
+		state := u.paint(healthStyle(e.Health), string(e.Health))
+		if e.Health == bootbuilder.Broken || e.Health == bootbuilder.Forged {
 			bad++
 		}
 		u.printf("%s: %s\n", printable(e.ID), state)
@@ -182,6 +189,9 @@ func (u *ui) renderVerify(i *bootbuilder.Inspection) {
 	}
 	for _, n := range i.Notes {
 		u.printf("%s %s\n", u.paint(cyan, "note:"), printable(n))
+	}
+	if !i.Signatures {
+		u.printf("signatures: not checked\n")
 	}
 	u.printf("%s, %d of them with problems\n", count(len(i.Entries), "Xen entry", "Xen entries"), bad)
 }

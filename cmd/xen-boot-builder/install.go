@@ -12,43 +12,77 @@ const efivars = "/sys/firmware/efi/efivars"
 
 // runInstall brings each ESP in line in turn, whatever becomes of the others.
 func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
-	signer, err := c.signer(ui)
+	keys, err := c.keys(ui)
 	if err != nil {
-		return err
+		return c.failAll(ui, err)
 	}
 	options := bootbuilder.Options{
-		Root:    c.root,
-		From:    bootbuilder.Source(c.from),
-		Only:    c.only,
-		Layout:  bootbuilder.Layout(c.layout),
-		Default: bootbuilder.DefaultMode(c.defaultMode),
-		Limit:   c.limit,
-		Signer:  signer,
+		Root:        c.root,
+		From:        bootbuilder.Source(c.from),
+		Only:        c.only,
+		Layout:      bootbuilder.Layout(c.layout),
+		Default:     bootbuilder.DefaultMode(c.defaultMode),
+		Limit:       c.limit,
+		Certificate: keys.certificate,
+		Secrets:     c.secretsMode(),
+		EFIVars:     c.efivars(),
+		DryRun:      c.dryRun,
 
-		RunInitrdSecrets: c.runSecrets,
-	}
-	if c.root == "/" {
-		options.EFIVars = efivars
+		SignUnverifiedInitrds: c.unverifiedInitrds,
 	}
 	lock, err := c.openPCRLock(ctx)
 	if err != nil {
-		return err
+		return c.failAll(ui, err)
 	}
 	defer lock.close()
-	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
-		if !c.dryRun {
-			bar := c.newProgress(ui)
-			defer bar.finish()
-			plan, err := bootbuilder.Install(ctx, target, options, c.observer(ui, bar))
-			return plan, lock.add(ctx, plan, err)
-		}
+	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
 		plan, err := bootbuilder.NewPlan(ctx, target, options)
 		if err != nil {
 			return nil, err
 		}
-		return plan, plan.Check()
+		defer plan.Close()
+		return c.carryOut(ctx, ui, plan, keys.signer, lock)
 	}, ui.renderInstall)
 	return lock.sweep(c, ui, err)
+}
+
+// carryOut applies a plan, or checks it where that is all that is asked for, and reports.
+func (c *commandLine) carryOut(
+	ctx context.Context, ui *ui, plan *bootbuilder.Plan, sign bootbuilder.Signer, lock *pcrLock,
+) (*bootbuilder.Report, error) {
+	lock.advise(c, ui, plan)
+	if c.dryRun {
+		if c.verbosity == debug && !c.json {
+			for _, step := range plan.Steps() {
+				ui.printf("would %s\n", printable(step))
+			}
+		}
+		return plan.Report(nil), plan.Check()
+	}
+	bar := c.newProgress(ui)
+	defer bar.finish()
+	done, err := plan.Apply(ctx, sign, c.observer(ui, bar))
+	err = lock.add(ctx, plan, done, err)
+	return plan.Report(done), err
+}
+
+// secretsMode is what --run-initrd-secrets says.
+func (c *commandLine) secretsMode() bootbuilder.SecretsMode {
+	switch c.runSecrets {
+	case "true", "yes", "run":
+		return bootbuilder.SecretsRun
+	case "false", "no", "never":
+		return bootbuilder.SecretsNever
+	}
+	return bootbuilder.SecretsAuto
+}
+
+// efivars is where the EFI variables of the target's machine are: known where that is the running one.
+func (c *commandLine) efivars() string {
+	if c.root != "/" || c.espImage != "" {
+		return ""
+	}
+	return efivars
 }
 
 // observer tells of each step in debug, and of progress on a terminal.

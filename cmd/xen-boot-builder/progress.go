@@ -1,21 +1,30 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
 )
 
-// progressAfter is how long work goes on before a bar is shown.
-const progressAfter = time.Second
+const (
+	// progressAfter is how long work goes on before a bar is shown.
+	progressAfter = time.Second
+	// progressEvery is how long a bar stays before it is drawn anew.
+	progressEvery = 100 * time.Millisecond
+)
 
-// progress shows how far long work is, on a terminal.
+// progress shows how far long work is, on a terminal. A bar that can't be drawn is no reason to
+// stop: errors of writing it are passed over.
 type progress struct {
 	ui    *ui
-	start time.Time
-	bar   *progressbar.ProgressBar
+	next  time.Time // not drawn before
+	drawn bool
 }
+
+// clearLine takes a line off a terminal (EL of ECMA-48).
+const clearLine = "\r\x1b[2K"
 
 // newProgress returns nil where there is nobody to look: in a pipe, or where the output
 // is not meant for people.
@@ -23,31 +32,22 @@ func (c *commandLine) newProgress(ui *ui) *progress {
 	if c.json || c.verbosity == quiet || c.verbosity == debug || !isTerminal(ui.err) {
 		return nil
 	}
-	return &progress{ui: ui, start: time.Now()}
+	return &progress{ui: ui, next: time.Now().Add(progressAfter)}
 }
 
 // update is told so many bytes of all, and the file in hand.
 func (p *progress) update(done, total int64, name string) {
-	if p.bar == nil {
-		if time.Since(p.start) < progressAfter {
-			return
-		}
-		p.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(p.ui.err),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionSetWidth(20),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionEnableColorCodes(false),
-			progressbar.OptionClearOnFinish(),
-		)
+	now := time.Now()
+	if now.Before(p.next) {
+		return
 	}
-	p.bar.Describe(cut(printable(filepath.Base(name)), 28))
-	_ = p.bar.Set64(min(done, total)) // a bar that can't be drawn is no reason to stop
+	p.next, p.drawn = now.Add(progressEvery), true
+	fmt.Fprintf(p.ui.err, "%s%s", clearLine, screen.Bar(p.ui.errScreen, done, total, filepath.Base(name)))
 }
 
 // finish takes the bar off the terminal.
 func (p *progress) finish() {
-	if p != nil && p.bar != nil {
-		_ = p.bar.Finish()
+	if p != nil && p.drawn {
+		fmt.Fprint(p.ui.err, clearLine)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -22,22 +24,32 @@ func scriptPTY(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
-	printed, err := onTerminal(cmd, args[0])
+	streams, size, sized := strings.Cut(args[0], ":")
+	columns := 80
+	if sized {
+		var err error
+		columns, err = strconv.Atoi(size)
+		ts.Check(err)
+	}
+	printed, err := onTerminal(cmd, streams, columns)
 	fmt.Fprintf(ts.Stdout(), "%s", printed)
 	if neg == (err == nil) {
 		ts.Fatalf("%v", err)
 	}
 }
 
-// onTerminal runs cmd with a pseudo-terminal as its stdout, stderr or both, and returns
+// onTerminal runs cmd with a pseudo-terminal of so many columns as its stdout, stderr or both, and returns
 // what it printed there.
-func onTerminal(cmd *exec.Cmd, streams string) ([]byte, error) {
+func onTerminal(cmd *exec.Cmd, streams string, columns int) ([]byte, error) {
 	control, terminal, err := openPTY()
 	if err != nil {
 		return nil, err
 	}
 	defer control.Close()
 	defer terminal.Close()
+	if err := unix.IoctlSetWinsize(int(control.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(columns)}); err != nil {
+		return nil, err
+	}
 	switch streams {
 	case "stdout":
 		cmd.Stdout = terminal

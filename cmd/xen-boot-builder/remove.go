@@ -10,15 +10,16 @@ import (
 func runRemove(ctx context.Context, c *commandLine, ui *ui) error {
 	lock, err := c.openPCRLock(ctx)
 	if err != nil {
-		return err
+		return c.failAll(ui, err)
 	}
 	defer lock.close()
-	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
-		if c.dryRun {
-			return bootbuilder.NewRemoval(target)
+	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
+		plan, err := bootbuilder.NewRemoval(ctx, target)
+		if err != nil {
+			return nil, err
 		}
-		plan, err := bootbuilder.Remove(ctx, target, c.observer(ui, nil))
-		return plan, lock.add(ctx, plan, err)
+		defer plan.Close()
+		return c.carryOut(ctx, ui, plan, nil, lock)
 	}, ui.renderRemove)
 	return lock.sweep(c, ui, err)
 }

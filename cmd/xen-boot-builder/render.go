@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // headline is what nixpkgs' script prints, word for word: people and tests look for it.
@@ -97,7 +99,7 @@ func (u *ui) renderGenerations(v verbosity, r *bootbuilder.Report) {
 // removed lists what went from $BOOT.
 func (u *ui) removed(r *bootbuilder.Report) {
 	for _, f := range r.Removed {
-		u.printf("removed %s %s (%s)\n", f.Kind, printable(f.Path), bootbuilder.FormatSize(f.Size))
+		u.printf("removed %s %s (%s)\n", f.Kind, printable(f.Path), esp.FormatSize(f.Size))
 	}
 }
 
@@ -129,7 +131,7 @@ func leftOut(r *bootbuilder.Report) string {
 	return count(total, "generation", "generations") + " without a Xen entry: " + strings.Join(parts, ", ")
 }
 
-var stateStyle = map[bootbuilder.State]string{
+var stateStyle = map[bootbuilder.State]screen.Style{
 	bootbuilder.Added: green, bootbuilder.Changed: yellow, bootbuilder.Removed: red,
 	bootbuilder.Kept: yellow, bootbuilder.LeftOut: cyan, bootbuilder.Unchanged: bold,
 }
@@ -144,7 +146,7 @@ func (u *ui) generation(g bootbuilder.GenerationReport, shown map[string]bool) {
 		payload := f.Kind != bootbuilder.KindConfig && f.Kind != bootbuilder.KindEntry
 		if f.Action != bootbuilder.Unchanged && payload && !shown[f.Path] {
 			shown[f.Path] = true
-			u.printf("  %s %s %s (%s%s)\n", f.Action, f.Kind, printable(f.Path), bootbuilder.FormatSize(f.Size), xenSuffix(g, f))
+			u.printf("  %s %s %s (%s%s)\n", f.Action, f.Kind, printable(f.Path), esp.FormatSize(f.Size), xenSuffix(g, f))
 		}
 	}
 	u.diff(g.ConfigDiff)
@@ -176,7 +178,7 @@ func (u *ui) debugDetails(g bootbuilder.GenerationReport) {
 		}
 	}
 	for _, f := range g.Files {
-		u.printf("  %s %s %s (%s)\n", f.Action, f.Kind, printable(f.Path), bootbuilder.FormatSize(f.Size))
+		u.printf("  %s %s %s (%s)\n", f.Action, f.Kind, printable(f.Path), esp.FormatSize(f.Size))
 	}
 }
 

@@ -2,26 +2,25 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 )
 
-// report makes a plan for each ESP, done or not, and prints it.
+// report does the work on each ESP and prints what became of it.
 func (c *commandLine) report(
 	ctx context.Context,
 	ui *ui,
-	work func(bootbuilder.Target) (*bootbuilder.Plan, error),
+	work func(bootbuilder.Target) (*bootbuilder.Report, error),
 	render func(*commandLine, *bootbuilder.Report, error),
 ) error {
 	var reports []*bootbuilder.Report
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
-		plan, err := work(target)
-		if plan == nil {
-			reports = append(reports, bootbuilder.EmptyReport(dir).WithError(err))
+		report, err := work(target)
+		if report == nil {
+			reports = append(reports, bootbuilder.FailedReport(dir, err))
 			return err
 		}
-		defer plan.Close()
-		report := plan.Report()
 		report.DryRun = c.dryRun
 		reports = append(reports, report.WithError(err))
 		if !c.json {
@@ -29,7 +28,7 @@ func (c *commandLine) report(
 		}
 		return err
 	}, func(dir string, err error) {
-		reports = append(reports, bootbuilder.EmptyReport(dir).WithError(err))
+		reports = append(reports, bootbuilder.FailedReport(dir, err))
 	})
 	if c.json && len(reports) > 0 {
 		if jerr := ui.printJSON(document{bootbuilder.ReportSchema, c.command.name, reports}); jerr != nil {
@@ -37,4 +36,21 @@ func (c *commandLine) report(
 		}
 	}
 	return err
+}
+
+// failAll is for what keeps every ESP from being looked at: with --json there is a document all the same.
+func (c *commandLine) failAll(ui *ui, err error) error {
+	var usage usageError
+	if !c.json || errors.As(err, &usage) {
+		return err
+	}
+	places, perr := c.places()
+	if perr != nil {
+		return usageError{error: perr}
+	}
+	var reports []*bootbuilder.Report
+	for _, dir := range places {
+		reports = append(reports, bootbuilder.FailedReport(dir, err))
+	}
+	return errors.Join(ui.printJSON(document{bootbuilder.ReportSchema, c.command.name, reports}), err)
 }

@@ -15,14 +15,12 @@ const (
 
 // run is the whole program: it parses the command line, does the work, and says how
 // it went. Ordinary output goes to stdout; warnings, errors and hints to stderr.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv func(string) string) int {
-	c, err := parseCommandLine(args, getenv)
-	ui := newUI(stdout, stderr, c.color, getenv)
-	if err != nil {
-		ui.fail(err)
-		return exitUsage
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, env environment) int {
+	c, err := parseCommandLine(args, env)
+	ui := newUI(stdout, stderr, c.color, env.getenv)
+	if err == nil {
+		err = c.command.run(ctx, c, ui)
 	}
-	err = c.command.run(ctx, c, ui)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -39,7 +37,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 // errReported ends a run as failed where all that is to be said was said.
 var errReported = errors.New("failed")
 
-// usageError is a wrong command line.
-type usageError struct{ error }
+// usageError is a wrong command line or configuration file, and what was probably meant.
+type usageError struct {
+	error
+	hint string // "" where the usage text is what helps
+}
 
 func (e usageError) Unwrap() error { return e.error }

@@ -24,7 +24,8 @@ import (
 //	resolve VAR PATH        sets VAR to where the store path behind PATH, as seen from inside $ROOT, lies
 //	edit FILE REGEXP TEXT   replaces what matches; it is an error if nothing does
 //	exits CODE PROGRAM...   runs a program and wants this exit code
-//	pty STREAMS PROGRAM...  runs a program with a terminal as its stdout, stderr or both; what it prints there becomes stdout
+//	pty STREAMS PROGRAM...  runs a program with a terminal as its stdout, stderr or both; what it prints there becomes stdout.
+//	                        both:120 is a terminal of 120 columns instead of 80
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"fixture":   scriptFixture,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -9,9 +10,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestMain makes the test binary answer to the program's name too, for the scripts.
+// TestMain makes the test binary answer to the program's name too, for the scripts. This machine's
+// own configuration file and ESP have no part in them: their file is $CONFIG.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){program: main})
+	testscript.Main(m, map[string]func(){program: func() { os.Exit(process(os.Getenv("CONFIG"), nil)) }})
 }
 
 // TestScripts runs testdata/script/*.txtar, one for each behaviour of the command line. Beside

@@ -16,7 +16,7 @@ import (
 func (c *commandLine) eachESP(ctx context.Context, ui *ui, work func(dir string, target bootbuilder.Target) error, failed func(dir string, err error)) error {
 	places, err := c.places()
 	if err != nil {
-		return usageError{err}
+		return usageError{error: err}
 	}
 	var result error
 	for _, dir := range places {
@@ -51,7 +51,7 @@ func (c *commandLine) places() ([]string, error) {
 	case c.espImage != "":
 		return []string{c.espImage}, nil
 	case len(c.esps) == 0:
-		return nil, errors.New("no ESP is given: --esp DIR, or efiMountPoint in the environment")
+		return nil, errors.New("no ESP is given: --esp DIR, efiMountPoint in the environment, or esp in the configuration file")
 	case c.boot != "" && len(c.esps) > 1:
 		return nil, errors.New("--boot goes with one --esp")
 	}
@@ -110,7 +110,7 @@ func (c *commandLine) openDir(flag, dir string) (*esp.Dir, error) {
 		}
 		if state == esp.Unmounted {
 			return nil, bootbuilder.WithHint(
-				fmt.Errorf("%s %s is an empty directory and no mount point", flag, dir),
+				fmt.Errorf("%s %s is an empty directory and not a mount point", flag, dir),
 				"mount the partition first; --allow-unmounted is for image builders who mean a plain directory")
 		}
 	}

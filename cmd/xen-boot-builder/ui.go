@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/term"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
 )
 
 // What is printed where:
@@ -16,24 +16,25 @@ import (
 //   - stdout has what the user asked for: the report, a list, a JSON document.
 //   - stderr has lines "xen-boot-builder: warning: …", "xen-boot-builder: error: …" and
 //     "xen-boot-builder: hint: …", without a capital and without a full stop.
-//   - Texts from documents and file names may hold anything; control bytes in them are
-//     shown as escapes, so that none reaches a terminal.
+//   - Texts from documents and file names may hold anything; what would steer a terminal or
+//     deceive a reader is shown as escapes.
 
 // ui is where a run prints.
 type ui struct {
-	out, err           io.Writer
-	colorOut, colorErr bool
+	out, err io.Writer
+	// screen is what stdout is like, and errScreen stderr.
+	screen, errScreen screen.Screen
 }
 
 const program = "xen-boot-builder"
 
-// Styles, as SGR parameters (ECMA-48).
+// Styles, by shorter names.
 const (
-	bold   = "1"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	bold   = screen.Bold
+	red    = screen.Red
+	green  = screen.Green
+	yellow = screen.Yellow
+	cyan   = screen.Cyan
 )
 
 func newUI(stdout, stderr io.Writer, color colorMode, getenv func(string) string) *ui {
@@ -46,7 +47,8 @@ func newUI(stdout, stderr io.Writer, color colorMode, getenv func(string) string
 		}
 		return isTerminal(w) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 	}
-	return &ui{out: stdout, err: stderr, colorOut: wants(stdout), colorErr: wants(stderr)}
+	look := func(w io.Writer) screen.Screen { return screen.Screen{Width: terminalWidth(w), Color: wants(w)} }
+	return &ui{out: stdout, err: stderr, screen: look(stdout), errScreen: look(stderr)}
 }
 
 func isTerminal(w io.Writer) bool {
@@ -54,18 +56,22 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-func style(on bool, sgr, text string) string {
-	if !on {
-		return text
+// terminalWidth is a terminal's number of columns, and 0 for anything else.
+func terminalWidth(w io.Writer) int {
+	if !isTerminal(w) {
+		return 0
 	}
-	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+	if width, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80 // a serial console does not know
 }
 
 // printf prints to stdout.
 func (u *ui) printf(format string, args ...any) { fmt.Fprintf(u.out, format, args...) }
 
 // paint styles text for stdout.
-func (u *ui) paint(sgr, text string) string { return style(u.colorOut, sgr, text) }
+func (u *ui) paint(style screen.Style, text string) string { return u.screen.Paint(style, text) }
 
 func (u *ui) warn(text string) { u.complain(yellow, "warning", text) }
 
@@ -77,36 +83,22 @@ func (u *ui) fail(err error) {
 	}
 }
 
-func (u *ui) complain(sgr, kind, text string) {
-	fmt.Fprintf(u.err, "%s: %s %s\n", program, style(u.colorErr, sgr, kind+":"), printable(text))
+func (u *ui) complain(style screen.Style, kind, text string) {
+	fmt.Fprintf(u.err, "%s: %s %s\n", program, u.errScreen.Paint(style, kind+":"), printable(text))
 }
 
 func hintOf(err error) string {
 	if hint := bootbuilder.Hint(err); hint != "" {
 		return hint
 	}
-	if _, ok := err.(usageError); ok {
+	if usage, ok := err.(usageError); ok {
+		if usage.hint != "" {
+			return usage.hint
+		}
 		return "run '" + program + " help'"
 	}
 	return ""
 }
 
-// printable shows control bytes as escapes, but for newlines and tabs.
-func printable(s string) string {
-	clean := func(r rune) bool {
-		return (r < ' ' && r != '\n' && r != '\t') || (r >= 0x7f && r < 0xa0) || r == '\ufffd'
-	}
-	if strings.IndexFunc(s, clean) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if clean(r) {
-			quoted := fmt.Sprintf("%+q", r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+// printable shows as escapes what can't be seen, but for newlines and tabs.
+func printable(s string) string { return screen.PrintableText(s) }

@@ -3,9 +3,11 @@ package crashfs
 import (
 	"bytes"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // CrashStates gives the states in which the disks may be found after a power cut now, each as a
@@ -14,97 +16,185 @@ import (
 // one, only one) and then random ones up to limit. A state may come more than once.
 func (m *Machine) CrashStates(limit int, rng *rand.Rand) iter.Seq[*Machine] {
 	return func(yield func(*Machine) bool) {
-		p := m.pending()
-		for choice := range choices(p.sizes, limit, rng) {
-			if !yield(p.crashed(m, choice)) {
+		var sizes []int
+		var all []*pending
+		for _, f := range m.mounts {
+			p := newPending(f.disk)
+			all = append(all, p)
+			sizes = append(sizes, p.sizes...)
+		}
+		for choice := range choices(sizes, limit, rng) {
+			c := NewMachine()
+			at := 0
+			for i, f := range m.mounts {
+				n := len(all[i].sizes)
+				c.Mount(f.dir, f.geometry).disk = all[i].crashed(choice[at:at+n], f.geometry.cluster())
+				at += n
+			}
+			if !yield(c) {
 				return
 			}
 		}
 	}
 }
 
-// pending is what a power cut leaves open: for each name that of its states, and for each
-// file that of its contents, which is found on the disk.
+// pending is what a power cut leaves open, of one disk: for each part, which of its versions is found.
 type pending struct {
-	names    map[*name]int // index into sizes
-	files    map[*node]int
-	contents map[*node][][]byte
-	sizes    []int
+	disk   *disk
+	choose []func(c *found, n int) // one for each part that is open
+	sizes  []int                   // how many versions it has
 }
 
-func (m *Machine) pending() *pending {
-	p := &pending{names: make(map[*name]int), files: make(map[*node]int), contents: make(map[*node][][]byte)}
-	for _, f := range m.mounts {
-		p.add(f.root, f.geometry.cluster())
+// found is what was chosen: of slots, chains and directories.
+type found struct {
+	entry map[int]entry
+	taken map[int]int64
+	data  map[int][]byte
+	ready map[int]bool
+}
+
+// newPending goes through a disk in an order that does not change from run to run.
+func newPending(d *disk) *pending {
+	p := &pending{disk: d}
+	for i, s := range d.slots {
+		if s.parent == none {
+			continue
+		}
+		list := s.entry.versions
+		if s.quiet {
+			list = list[:s.entry.sent+1]
+		}
+		p.always(len(list), len(list) < len(s.entry.versions), func(c *found, n int) { c.entry[i] = list[n] })
+	}
+	for i, ch := range d.chains {
+		p.add(len(ch.taken.versions), func(c *found, n int) { c.taken[i] = ch.taken.versions[n] })
+		list := mixes(ch.data.versions)
+		p.add(len(list), func(c *found, n int) { c.data[i] = list[n] })
+	}
+	for i, n := range d.nodes {
+		p.add(len(n.ready.versions), func(c *found, k int) { c.ready[i] = n.ready.versions[k] })
 	}
 	return p
 }
 
-// add goes through a tree in an order that does not change from run to run.
-func (p *pending) add(n *node, cluster int64) {
-	if n.dirty {
-		if _, ok := p.files[n]; !ok {
-			p.files[n] = len(p.sizes)
-			p.contents[n] = n.unsynced(cluster)
-			p.sizes = append(p.sizes, len(p.contents[n]))
-		}
+func (p *pending) add(size int, choose func(c *found, n int)) { p.always(size, false, choose) }
+
+// always adds a part, even one that has one version only.
+func (p *pending) always(size int, always bool, choose func(c *found, n int)) {
+	if size < 2 && !always {
+		return
 	}
-	for _, key := range slices.Sorted(maps.Keys(n.names)) {
-		entry := n.names[key]
-		if len(entry.states) > 1 {
-			p.names[entry] = len(p.sizes)
-			p.sizes = append(p.sizes, len(entry.states))
-		}
-		for _, t := range entry.states {
-			if t.node != nil {
-				p.add(t.node, cluster)
-			}
-		}
-	}
+	p.sizes = append(p.sizes, size)
+	p.choose = append(p.choose, choose)
 }
 
-// unsynced are the contents that a file with unsynced data may be found with, from nothing
-// having come to the disk to all.
-func (n *node) unsynced(cluster int64) [][]byte {
-	half := int64(len(n.data)) / 2 / cluster * cluster
+// mixes are the contents that a chain may be found with: each version, and some of the mixes of their sectors.
+func mixes(versions [][]byte) [][]byte {
+	if len(versions) == 1 {
+		return versions
+	}
 	var list [][]byte
-	for _, c := range [][]byte{n.synced, n.data[:half], make([]byte, len(n.data)), n.data} {
-		if !slices.ContainsFunc(list, func(other []byte) bool { return bytes.Equal(other, c) }) {
-			list = append(list, c)
+	add := func(b []byte) {
+		if !slices.ContainsFunc(list, func(other []byte) bool { return bytes.Equal(other, b) }) {
+			list = append(list, b)
 		}
+	}
+	size := int64(len(versions[len(versions)-1]))
+	full := func(b []byte) []byte {
+		return append(slices.Clone(b), garbage(int64(len(b)), max(size, int64(len(b))))...)
+	}
+	before, after := full(versions[0]), full(versions[len(versions)-1])
+	add(before)
+	half := size / 2 / esp.SectorSize * esp.SectorSize
+	first := min(esp.SectorSize, size)
+	add(slices.Concat(after[:half], before[half:]))
+	add(slices.Concat(before[:half], after[half:]))
+	add(slices.Concat(after[:first], before[first:]))
+	add(slices.Concat(before[:first], after[first:]))
+	for _, v := range versions[1:] {
+		add(full(v))
+	}
+	if i := slices.IndexFunc(list, func(b []byte) bool { return bytes.Equal(b, after) }); i >= 0 {
+		list = append(slices.Delete(list, i, i+1), after) // the last is what the running system sees
 	}
 	return list
 }
 
-// crashed spells out one choice.
-func (p *pending) crashed(m *Machine, choice []int) *Machine {
-	c := NewMachine()
-	for _, f := range m.mounts {
-		c.Mount(f.dir, f.geometry).root = p.onDisk(f.root, choice)
+// crashed spells out one choice: the disk as it is mounted again.
+func (p *pending) crashed(choice []int, cluster int64) *disk {
+	chosen := &found{entry: map[int]entry{}, taken: map[int]int64{}, data: map[int][]byte{}, ready: map[int]bool{}}
+	for i, n := range choice {
+		p.choose[i](chosen, n)
 	}
-	return c
+	m := &mounting{from: p.disk, to: newDisk(), chosen: chosen, cluster: cluster, chains: make(map[int]int), slots: make(map[int][]int)}
+	for i, s := range p.disk.slots {
+		if s.parent != none {
+			m.slots[s.parent] = append(m.slots[s.parent], i)
+		}
+	}
+	m.directory(root, root)
+	return m.to
 }
 
-func (p *pending) onDisk(n *node, choice []int) *node {
-	if !n.isDir() {
-		data := n.data
-		if i, ok := p.files[n]; ok {
-			data = p.contents[n][choice[i]]
+// mounting builds the disk that is found.
+type mounting struct {
+	from, to *disk
+	chosen   *found
+	cluster  int64
+	slots    map[int][]int // by directory
+	chains   map[int]int   // from one disk to the other
+}
+
+func (m *mounting) directory(from, to int) {
+	for _, i := range m.slots[from] {
+		e, ok := m.chosen.entry[i]
+		if !ok {
+			e = m.from.slots[i].entry.now()
 		}
-		return &node{data: data, synced: data, frozen: true}
+		if e.text == "" || m.to.get(to, e.text) != none {
+			continue // of two of the same name, the first is found
+		}
+		old := &m.from.nodes[e.node]
+		n := m.to.newNode(old.isDir)
+		node := &m.to.nodes[n]
+		node.chain, node.size = m.chain(e.chain), e.size
+		node.blocks = (e.size + m.cluster - 1) / m.cluster
+		ready, ok := m.chosen.ready[e.node]
+		if !ok {
+			ready = old.ready.now()
+		}
+		node.ready = newCell(ready)
+		m.to.slots = append(m.to.slots, slot{parent: to, entry: newCell(entry{e.text, n, node.chain, e.size})})
+		node.slot = len(m.to.slots) - 1
+		m.to.nodes[to].names[strings.ToLower(e.text)] = node.slot
+		if old.isDir {
+			node.long = old.long
+			m.directory(e.node, n)
+		}
 	}
-	c := newDirectory()
-	for key, entry := range n.names {
-		t := entry.now()
-		if i, ok := p.names[entry]; ok {
-			t = entry.states[choice[i]]
-		}
-		if t.node != nil {
-			c.names[key] = &name{[]target{{t.text, p.onDisk(t.node, choice)}}}
-		}
+	m.to.nodes[to].long = max(m.from.nodes[from].long, m.to.slotBytes(to))
+}
+
+func (m *mounting) chain(from int) int {
+	if from == none {
+		return none
 	}
-	c.slots = max(n.slots, c.slotBytes())
-	return c
+	if to, ok := m.chains[from]; ok {
+		return to
+	}
+	to := m.to.newChain()
+	m.chains[from] = to
+	c, old := &m.to.chains[to], &m.from.chains[from]
+	taken, ok := m.chosen.taken[from]
+	if !ok {
+		taken = old.taken.now()
+	}
+	data, ok := m.chosen.data[from]
+	if !ok {
+		data = old.data.now()
+	}
+	c.taken, c.data = newCell(taken), newCell(data)
+	return to
 }
 
 // choices gives ways to pick one option of each, options being numbered from what is on

@@ -10,10 +10,11 @@ import (
 
 // handle is an open file.
 type handle struct {
-	target
-	fsys *FS
-	name string
-	off  int64
+	fsys   *FS
+	name   string
+	node   int
+	off    int64
+	closed bool
 }
 
 var (
@@ -27,15 +28,18 @@ type writer struct{ *handle }
 // Close ends the writing; it syncs nothing.
 func (w *writer) Close() error {
 	_, err := w.fsys.machine.begin(w.fsys, OpClose, w.name)
+	if cerr := w.handle.Close(); err == nil {
+		err = cerr
+	}
 	return err
 }
 
 // Stat describes the file.
 func (h *handle) Stat() (fs.FileInfo, error) {
-	if _, err := h.fsys.machine.begin(h.fsys, OpStat, h.name); err != nil {
+	if _, err := h.fsys.begin(OpStat, h.name); err != nil {
 		return nil, err
 	}
-	return info{h.target}, nil
+	return h.fsys.info(h.node), nil
 }
 
 // Read implements [io.Reader].
@@ -50,21 +54,29 @@ func (h *handle) Read(p []byte) (int, error) {
 
 // ReadAt implements [io.ReaderAt].
 func (h *handle) ReadAt(p []byte, off int64) (int, error) {
-	if _, err := h.fsys.machine.begin(h.fsys, OpRead, h.name); err != nil {
+	if _, err := h.fsys.begin(OpRead, h.name); err != nil {
 		return 0, err
 	}
-	if off >= int64(len(h.node.data)) {
+	data := h.fsys.content(h.node)
+	if off >= int64(len(data)) {
 		return 0, io.EOF
 	}
-	n := copy(p, h.node.data[off:])
+	n := copy(p, data[off:])
 	if n < len(p) {
 		return n, io.EOF
 	}
 	return n, nil
 }
 
-// Close has nothing to lose.
-func (h *handle) Close() error { return nil }
+// Close gives back the clusters of a file that has no name any more.
+func (h *handle) Close() error {
+	if !h.closed && !h.fsys.machine.off {
+		h.closed = true
+		h.fsys.disk.nodes[h.node].opens--
+		h.fsys.free(h.node)
+	}
+	return nil
+}
 
 // Write implements [io.Writer].
 func (h *handle) Write(p []byte) (int, error) {
@@ -75,31 +87,123 @@ func (h *handle) Write(p []byte) (int, error) {
 
 // WriteAt implements [io.WriterAt]. What fits is written before ENOSPC is returned.
 func (h *handle) WriteAt(p []byte, off int64) (int, error) {
-	half, err := h.fsys.machine.begin(h.fsys, OpWrite, h.name)
+	half, err := h.fsys.begin(OpWrite, h.name)
 	if half {
-		p = p[:len(p)/2]
+		// A sector comes to the disk completely or not at all.
+		end := (off + int64(len(p))/2) / esp.SectorSize * esp.SectorSize
+		p = p[:max(0, end-off)]
 	} else if err != nil {
 		return 0, err
 	}
-	g := h.fsys.geometry
-	have := g.clusters(int64(len(h.node.data)))
-	if limit := (have + h.fsys.free()) * g.cluster(); off+int64(len(p)) > limit {
+	f := h.fsys
+	node := &f.disk.nodes[h.node]
+	end := off + int64(len(p))
+	if f.geometry.clusters(end) > node.blocks && f.overlong(h.node) {
+		return 0, f.failed(OpWrite, h.name, f.damage())
+	}
+	if limit := (node.blocks + f.available()) * f.geometry.cluster(); end > limit {
 		p = p[:max(0, limit-off)]
 		if err == nil {
-			err = h.fsys.failed(OpWrite, h.name, syscall.ENOSPC)
+			err = f.failed(OpWrite, h.name, syscall.ENOSPC)
 		}
 	}
 	if len(p) > 0 {
-		h.node.writeAt(p, off)
+		f.write(h.node, p, off)
 	}
 	return len(p), err
 }
 
-// Sync brings the file's data to the disk.
-func (h *handle) Sync() error {
-	if _, err := h.fsys.machine.begin(h.fsys, OpSync, h.name); err != nil {
+// overlong reports whether a file has more clusters than the kernel thinks, which counts them from the length.
+func (f *FS) overlong(n int) bool {
+	node := &f.disk.nodes[n]
+	return node.chain != none && f.disk.chains[node.chain].taken.now() != node.blocks
+}
+
+// write changes a file.
+func (f *FS) write(n int, p []byte, off int64) {
+	if len(p) == 0 {
+		return
+	}
+	node := &f.disk.nodes[n]
+	end := off + int64(len(p))
+	f.grow(n, f.geometry.clusters(end))
+	if off > node.size {
+		f.disk.chains[node.chain].write(make([]byte, off-node.size), node.size)
+	}
+	f.disk.chains[node.chain].write(p, off)
+	if end > node.size {
+		node.size, node.dirty = end, true
+	}
+}
+
+// grow gives a file so many clusters.
+func (f *FS) grow(n int, blocks int64) {
+	node := &f.disk.nodes[n]
+	if blocks <= node.blocks {
+		return
+	}
+	if node.chain == none {
+		node.chain, node.dirty = f.disk.newChain(), true
+	}
+	node.blocks = blocks
+	f.disk.chains[node.chain].taken.set(blocks)
+}
+
+// Allocate gives the file clusters, and leaves its length.
+func (h *handle) Allocate(size int64) error {
+	if _, err := h.fsys.begin(OpAllocate, h.name); err != nil {
 		return err
 	}
-	h.node.synced, h.node.dirty, h.node.frozen = h.node.data, false, true
+	f := h.fsys
+	blocks := f.geometry.clusters(size)
+	switch have := f.disk.nodes[h.node].blocks; {
+	case blocks > have && f.overlong(h.node):
+		return f.failed(OpAllocate, h.name, f.damage())
+	case blocks-have > f.available():
+		return f.failed(OpAllocate, h.name, syscall.ENOSPC)
+	}
+	f.grow(h.node, blocks)
+	return nil
+}
+
+// Truncate cuts the file, and gives back clusters behind its end.
+func (h *handle) Truncate(size int64) error {
+	if _, err := h.fsys.begin(OpTruncate, h.name); err != nil {
+		return err
+	}
+	node := &h.fsys.disk.nodes[h.node]
+	if size < node.size {
+		node.size, node.dirty = size, true
+	}
+	if blocks := h.fsys.geometry.clusters(node.size); blocks < node.blocks {
+		node.blocks = blocks
+		h.fsys.disk.chains[node.chain].taken.set(blocks)
+	}
+	return nil
+}
+
+// Send brings the file's content to the disk, neither its start nor its length, and does not flush the disk's cache.
+func (h *handle) Send() error {
+	if _, err := h.fsys.begin(OpSend, h.name); err != nil {
+		return err
+	}
+	if c := h.fsys.disk.nodes[h.node].chain; c != none {
+		h.fsys.disk.sendData(c)
+	}
+	return nil
+}
+
+// Sync brings content, start and length to the disk, and which clusters are taken. It flushes the disk's cache.
+func (h *handle) Sync() error {
+	if _, err := h.fsys.begin(OpSync, h.name); err != nil {
+		return err
+	}
+	d := h.fsys.disk
+	d.writeNode(h.node)
+	if c := d.nodes[h.node].chain; c != none {
+		d.sendData(c)
+	}
+	d.sendTables()
+	d.flush()
 	return nil
 }

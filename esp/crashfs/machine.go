@@ -30,7 +30,7 @@ func NewMachine() *Machine { return &Machine{cutAt: -1, failAt: -1} }
 
 // Mount adds an empty file system; dir is what its Path starts with.
 func (m *Machine) Mount(dir string, g Geometry) *FS {
-	f := &FS{machine: m, dir: dir, geometry: g, root: newDirectory()}
+	f := &FS{machine: m, dir: dir, geometry: g, disk: newDisk()}
 	m.mounts = append(m.mounts, f)
 	return f
 }
@@ -42,7 +42,8 @@ func (m *Machine) FS(n int) *FS { return m.mounts[n] }
 func (m *Machine) Clone() *Machine {
 	c := NewMachine()
 	for _, f := range m.mounts {
-		c.Mount(f.dir, f.geometry).root = f.root.clone(make(map[*node]*node))
+		g := c.Mount(f.dir, f.geometry)
+		g.disk, g.readOnly = f.disk.clone(), f.readOnly
 	}
 	return c
 }
@@ -72,23 +73,28 @@ const (
 	OpMkdir   OpKind = "mkdir"
 	OpSyncDir OpKind = "fsyncdir"
 	OpSyncFS  OpKind = "syncfs"
+
+	OpAllocate OpKind = "fallocate"
+	OpTruncate OpKind = "ftruncate"
+	OpSend     OpKind = "sync_file_range"
 )
 
 // Writes reports whether the operation changes what is, or may be, on the disk.
 func (k OpKind) Writes() bool {
 	return slices.Contains([]OpKind{
 		OpCreate, OpWrite, OpSync, OpRename, OpRemove, OpMkdir, OpSyncDir, OpSyncFS,
+		OpAllocate, OpTruncate, OpSend,
 	}, k)
 }
 
 // syncs reports whether the operation only brings to the disk what was there to be seen before.
-func (k OpKind) syncs() bool { return k == OpSync || k == OpSyncDir || k == OpSyncFS }
+func (k OpKind) syncs() bool { return k == OpSync || k == OpSyncDir || k == OpSyncFS || k == OpSend }
 
 // Log lists all operations so far.
 func (m *Machine) Log() []Op { return m.log }
 
 // CutAt cuts the power at the operation that will be the n'th in the log, from 0: before it or, with
-// halfway, in the middle of it. Half of a write's bytes are written then. Of the others, one that
+// halfway, in the middle of it. Half of a write's sectors are written then. Of the others, one that
 // changes names is as good as done, since it is pending anyhow; one that syncs is as good
 // as not done, since it may have got to nothing yet.
 func (m *Machine) CutAt(n int, halfway bool) { m.cutAt, m.halfway = n, halfway }

@@ -42,10 +42,10 @@ func (g Geometry) capacity() int64 {
 func (g Geometry) clusters(size int64) int64 { return (size + g.cluster() - 1) / g.cluster() }
 
 // slotBytes is what the names take that a directory holds now.
-func (n *node) slotBytes() int64 {
+func (d *disk) slotBytes(dir int) int64 {
 	size := int64(directorySlots)
-	for _, t := range n.list() {
-		size += nameBytes(t.text)
+	for _, s := range d.nodes[dir].names {
+		size += nameBytes(d.slots[s].entry.now().text)
 	}
 	return size
 }
@@ -54,30 +54,38 @@ func nameBytes(base string) int64 {
 	return slotSize * int64(1+(len(base)+slotLetters-1)/slotLetters)
 }
 
-// used counts the clusters that a tree takes, the root directory's too.
-func (g Geometry) used(n *node) int64 {
-	if !n.isDir() {
-		return g.clusters(int64(len(n.data)))
-	}
-	sum := g.clusters(n.slots)
-	for _, t := range n.list() {
-		sum += g.used(t.node)
+// Used counts the clusters in use, the root directory's too. Those of a file that is held open are.
+func (f *FS) Used() int64 {
+	var sum int64
+	seen := make(map[int]bool)
+	for i := range f.disk.nodes {
+		n := &f.disk.nodes[i]
+		switch {
+		case n.gone:
+		case n.isDir:
+			if i == root || n.slot != none || n.opens > 0 {
+				sum += f.geometry.clusters(n.long)
+			}
+		case n.chain != none && !seen[n.chain]:
+			seen[n.chain] = true
+			sum += f.disk.chains[n.chain].taken.now()
+		}
 	}
 	return sum
 }
 
-// Used counts the clusters in use.
-func (f *FS) Used() int64 { return f.geometry.used(f.root) }
-
 // Resize changes the geometry. What stands is not touched, even if it no longer fits.
 func (f *FS) Resize(g Geometry) { f.geometry = g }
 
-func (f *FS) free() int64 { return max(0, f.geometry.capacity()-f.geometry.Hidden-f.Used()) }
+func (f *FS) available() int64 { return max(0, f.geometry.capacity()-f.geometry.Hidden-f.Used()) }
 
 // Space says how much room there is, as statfs(2) would.
 func (f *FS) Space() (esp.Space, error) {
-	if _, err := f.machine.begin(f, OpSpace, "."); err != nil {
+	if _, err := f.begin(OpSpace, "."); err != nil {
 		return esp.Space{}, err
+	}
+	if f.readOnly {
+		return esp.Space{}, f.failed(OpSpace, ".", syscall.EROFS)
 	}
 	g := f.geometry
 	return esp.Space{
@@ -89,9 +97,10 @@ func (f *FS) Space() (esp.Space, error) {
 
 // roomForName fails where a directory would have to grow by a cluster that is not there.
 // extra are clusters taken beside.
-func (f *FS) roomForName(directory *node, base string, extra int64) error {
-	slots := max(directory.slots, directory.slotBytes()+nameBytes(base))
-	if f.geometry.clusters(slots)-f.geometry.clusters(directory.slots)+extra > f.free() {
+func (f *FS) roomForName(dir int, base string, extra int64) error {
+	long := f.disk.nodes[dir].long
+	slots := max(long, f.disk.slotBytes(dir)+nameBytes(base))
+	if f.geometry.clusters(slots)-f.geometry.clusters(long)+extra > f.available() {
 		return syscall.ENOSPC
 	}
 	return nil

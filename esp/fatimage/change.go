@@ -2,6 +2,7 @@ package fatimage
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,7 +14,7 @@ import (
 )
 
 // Rename gives a file another name, replacing a file that stood there. One that existed keeps
-// the letter case of its name, as with Linux's vfat.
+// the letter case of its name, as with Linux's vfat. A directory can be renamed until Sync.
 func (v *volume) Rename(from, to string) error {
 	v.im.mu.Lock()
 	defer v.im.mu.Unlock()
@@ -25,7 +26,7 @@ func (v *volume) rename(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if n.entry.Dir {
+	if n.entry.Dir && n.onImage {
 		return errors.New("directories can't be renamed in an image")
 	}
 	dir, err := v.directory(to)
@@ -35,7 +36,7 @@ func (v *volume) rename(from, to string) error {
 	name := path.Base(to)
 	old, err := v.find(to)
 	switch {
-	case err == nil && old.entry.Dir:
+	case err == nil && (old.entry.Dir || n.entry.Dir):
 		return syscall.EISDIR
 	case err == nil && old == n:
 		return nil
@@ -52,7 +53,7 @@ func (v *volume) rename(from, to string) error {
 	if err := v.writable(path.Join(dir.path(), name)); err != nil {
 		return err
 	}
-	if n.staged == "" {
+	if n.staged == "" && !n.entry.Dir {
 		// To the image a file under another name is a new one.
 		if err := v.writable(n.path()); err != nil {
 			return err
@@ -79,6 +80,9 @@ func (v *volume) Remove(name string) error {
 	defer v.im.mu.Unlock()
 	return v.fail("remove", name, v.remove(name))
 }
+
+// Drop is Remove: only Sync makes changes, all of them at once.
+func (v *volume) Drop(name string) (io.Closer, error) { return io.NopCloser(nil), v.Remove(name) }
 
 func (v *volume) remove(name string) error {
 	n, err := v.find(name)

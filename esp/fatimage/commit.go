@@ -18,6 +18,12 @@ func (v *volume) SyncDir(name string) error {
 	return err
 }
 
+// FlushTables does nothing, as SyncDir.
+func (v *volume) FlushTables() error { return nil }
+
+// Flush does nothing, as SyncDir.
+func (v *volume) Flush() error { return nil }
+
 // Sync brings the changes to all of the image's file systems into the image.
 func (v *volume) Sync() error {
 	v.im.mu.Lock()

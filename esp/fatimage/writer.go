@@ -79,6 +79,42 @@ func (v *volume) Create(name string) (esp.Writer, error) {
 	return &writer{v: v, n: n, f: f, path: v.Path(name)}, nil
 }
 
+// Update opens a file to be changed in place. To the image one that it holds is a new file.
+func (v *volume) Update(name string) (esp.Writer, error) {
+	v.im.mu.Lock()
+	defer v.im.mu.Unlock()
+	w, err := v.update(name)
+	if err != nil {
+		return nil, v.fail("open", name, err)
+	}
+	return w, nil
+}
+
+func (v *volume) update(name string) (*writer, error) {
+	n, err := v.find(name)
+	if err == nil && n.entry.Dir {
+		err = esp.ErrNotRegular
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n.staged == "" {
+		if err := v.writable(n.path()); err != nil {
+			return nil, err
+		}
+		dir := n.parent
+		if n, err = v.takeOut(n); err != nil {
+			return nil, err
+		}
+		n.attach(dir)
+	}
+	f, err := os.OpenFile(n.staged, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &writer{v: v, n: n, f: f, path: v.Path(name)}, nil
+}
+
 // takeOut copies a file of the image into a new one without a place, and drops it.
 func (v *volume) takeOut(n *node) (*node, error) {
 	moved, f, err := v.stage(n.entry.Name)
@@ -144,6 +180,23 @@ func (w *writer) WriteAt(b []byte, off int64) (int, error) {
 }
 
 func (w *writer) ReadAt(b []byte, off int64) (int, error) { return w.f.ReadAt(b, off) }
+
+// Allocate does nothing: Sync gives a file its clusters.
+func (w *writer) Allocate(int64) error { return nil }
+
+// Truncate cuts the file.
+func (w *writer) Truncate(size int64) error {
+	w.v.im.mu.Lock()
+	defer w.v.im.mu.Unlock()
+	if size < w.n.entry.Size {
+		w.v.taken -= w.v.clusters(w.n.entry.Size) - w.v.clusters(size)
+		w.n.entry.Size = size
+	}
+	return w.f.Truncate(w.n.entry.Size)
+}
+
+// Send does nothing, as Sync.
+func (w *writer) Send() error { return nil }
 
 // Sync does nothing: what the host holds of an image's changes need not outlive a crash.
 func (w *writer) Sync() error { return nil }

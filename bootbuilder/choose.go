@@ -1,0 +1,115 @@
+package bootbuilder
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
+)
+
+// choose applies --generation and --limit. meant is the index of the generation that NixOS' own
+// choice means, or -1. Generations that are asked for by name are not limited.
+func choose(found []generation.Generation, options Options, root *nixroot.Root, meant int) ([]outcome, error) {
+	only, err := resolveOnly(found, options.Only, root)
+	if err != nil {
+		return nil, err
+	}
+	within := withinLimit(found, options.Limit)
+	var outcomes []outcome
+	for i, g := range found {
+		o := outcome{Generation: g, skip: g.Skip, isDefault: i == meant}
+		switch {
+		case g.Skip != nil && g.Skip.Reason == UnknownGeneration:
+		case len(options.Only) > 0:
+			if !only[family(g)] {
+				o.skip = &generation.Skip{Reason: NotSelected}
+			}
+		case !within[family(g)] && !o.isDefault:
+			// Before what is wrong with it: it would go even if it could be built.
+			o.skip = &generation.Skip{Reason: OverLimit}
+		}
+		outcomes = append(outcomes, o)
+	}
+	return outcomes, nil
+}
+
+// family is what a generation shares with its specialisations.
+func family(g generation.Generation) string {
+	return fmt.Sprintf("%s %d", g.Name.Profile, g.Name.Generation)
+}
+
+// withinLimit finds the newest N generations of each profile. They are counted with and
+// without Xen, specialisations with theirs.
+func withinLimit(found []generation.Generation, limit int) map[string]bool {
+	counts := make(map[string]int)
+	within := make(map[string]bool)
+	for _, g := range slices.Backward(found) {
+		if within[family(g)] || g.Skip != nil && g.Skip.Reason == UnknownGeneration {
+			continue
+		}
+		if counts[g.Name.Profile]++; limit == 0 || counts[g.Name.Profile] <= limit {
+			within[family(g)] = true
+		}
+	}
+	return within
+}
+
+// resolveOnly finds the generations that --generation names: by number, of the system profile, by
+// profile link, or by toplevel. Specialisations belong to theirs.
+func resolveOnly(found []generation.Generation, names []string, root *nixroot.Root) (map[string]bool, error) {
+	only := make(map[string]bool)
+	for _, name := range names {
+		matches, err := matcher(name, root)
+		if err != nil {
+			return nil, err
+		}
+		known := false
+		for _, g := range found {
+			if matches(g) {
+				only[family(g)] = true
+				known = true
+			}
+		}
+		if !known {
+			return nil, WithHint(fmt.Errorf("generation %s is not among those found", name),
+				"give a number, a profile link (/nix/var/nix/profiles/system-5-link), or a toplevel whose NixOS entry is on $BOOT")
+		}
+	}
+	return only, nil
+}
+
+func matcher(name string, root *nixroot.Root) (func(generation.Generation) bool, error) {
+	if number, err := strconv.ParseUint(name, 10, 64); err == nil {
+		return func(g generation.Generation) bool {
+			return g.Name.Generation == number && g.Name.Profile == ""
+		}, nil
+	}
+	toplevel, err := root.Resolve(inside(name, root.Dir()))
+	if err != nil {
+		return nil, err
+	}
+	link := inside(name, root.Dir())
+	return func(g generation.Generation) bool {
+		return g.Link != "" && g.Link == link || g.Toplevel == toplevel && !isLink(name)
+	}, nil
+}
+
+// inside is a name as it is inside the root: people in a rescue system write what they see
+// (/mnt/nix/var/nix/profiles/system-5-link).
+func inside(name, root string) string {
+	if !path.IsAbs(name) {
+		name = "/" + name
+	}
+	if rest, ok := strings.CutPrefix(path.Clean(name), strings.TrimSuffix(root, "/")+"/"); ok && root != "/" {
+		return "/" + rest
+	}
+	return path.Clean(name)
+}
+
+// isLink reports whether a name is that of a profile link, which stands for one generation even
+// where others have the same toplevel.
+func isLink(name string) bool { return strings.HasSuffix(name, "-link") }

@@ -1,0 +1,81 @@
+package bootbuilder
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+func readInventory(target Target) (*installed.Inventory, error) {
+	inv, err := installed.Read(target.ESP, target.Boot)
+	return inv, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
+}
+
+// find gives the generations that have a place in the menu.
+func find(system *generation.System, inv *installed.Inventory, target Target, options Options) (generation.Found, error) {
+	if options.From == FromProfiles {
+		if !system.Links {
+			return generation.Found{}, WithHint(fmt.Errorf("%s has no profile links of a NixOS system", options.Root), rootHint)
+		}
+		return system.FromLinks(), nil
+	}
+	found := system.FromSelectors(selectors(inv, target, options.From))
+	if found.Selecting && !found.Selected && strangersOnly(found) {
+		g := found.Generations[len(found.Generations)-1]
+		return found, WithHint(fmt.Errorf(
+			"not one of the NixOS entries on %s is a generation of the system at %s (%w); nothing was touched",
+			target.Boot.Path("."), options.Root, g.Skip), rootHint)
+	}
+	if options.signs() && !system.Links && len(found.Generations) > 0 {
+		return found, WithHint(fmt.Errorf("%s has no profile links, so nothing says which generations may be signed", options.Root), rootHint)
+	}
+	return found, nil
+}
+
+const rootHint = "--root is where the NixOS system of this boot partition is mounted"
+
+// strangersOnly reports whether every entry was read and names something else.
+func strangersOnly(found generation.Found) bool {
+	for _, g := range found.Generations {
+		if g.Skip == nil || g.Skip.Reason != UnknownGeneration {
+			return false
+		}
+	}
+	return true
+}
+
+// selectors are NixOS' own entries and stubs on $BOOT.
+func selectors(inv *installed.Inventory, target Target, from Source) []generation.Selector {
+	there := func(name string) bool {
+		info, err := target.Boot.Stat(name)
+		return name != "" && err == nil && info.Mode().IsRegular() && info.Size() > 0
+	}
+	uki := func(name string) (string, error) {
+		image, err := menu.ReadImage(target.Boot, name)
+		if err != nil {
+			return "", err
+		}
+		if _, ok := image.Sections[".cmdline"]; !ok {
+			return "", fmt.Errorf("%s: no section .cmdline", target.Boot.Path(name))
+		}
+		return image.Text(".cmdline"), nil
+	}
+	return generation.Selectors(inv.Menu, from, there, uki)
+}
+
+// sameID reports whether two ids of entries are one on FAT.
+func sameID(a, b string) bool { return esp.KeyOf(a) == esp.KeyOf(b) }
+
+// isEntryOf reports whether an installed entry is a generation's: it has its id and starts its
+// toplevel. Nix gives numbers out again, so the id alone says little.
+func isEntryOf(e installed.Entry, g generation.Generation) bool {
+	if !sameID(e.ID, g.ID) {
+		return false
+	}
+	return e.Toplevel == "" || g.Toplevel == "" || e.Toplevel == g.Toplevel ||
+		g.Spec != nil && strings.TrimSuffix(g.Spec.Init, "/init") == e.Toplevel
+}

@@ -1,0 +1,248 @@
+package generation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Where Nix keeps the links to a machine's generations (nix-env(1), "Profiles").
+const (
+	profilesDir      = "/nix/var/nix/profiles"
+	namedProfilesDir = "/nix/var/nix/profiles/system-profiles"
+	machineIDFile    = "/etc/machine-id"
+	storeDir         = "/nix/store"
+)
+
+var (
+	systemLink  = regexp.MustCompile(`^(system)-([0-9]+)-link$`)
+	profileLink = regexp.MustCompile(`^(.+)-([0-9]+)-link$`)
+	machineID   = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	storePath   = regexp.MustCompile(`^[0-9a-df-np-sv-z]{32}-.`)
+)
+
+// Place is a toplevel's place in the system: what one profile link leads to, or a
+// specialisation of that.
+type Place struct {
+	Name     esp.Name // profile, number and specialisation
+	Link     string   // the profile link, "" where the root has none
+	Dir      string   // directory whose change time is the day of the build: a link, or the toplevel
+	Toplevel string   // "" where the link leads nowhere
+	Spec     *bootspec.Document
+	Skip     *Skip // why it can't have a Xen entry; nil if it may
+	Gone     bool  // the toplevel is not there any more
+}
+
+// System is what the root says of its generations.
+type System struct {
+	Places []Place // each profile by itself, from old to new, specialisations behind theirs
+	// Links reports whether there are profile links. A tree that an image builder makes may
+	// have none: then the entries define, too, but nothing may be signed.
+	Links     bool
+	Current   string // toplevel of the profile "system", "" where unknown
+	MachineID string // "" where unknown
+
+	root       *nixroot.Root
+	byToplevel map[string][]int
+}
+
+// ReadSystem reads the profile links and the bootspecs that they lead to.
+func ReadSystem(root *nixroot.Root) (*System, error) {
+	s := &System{root: root, byToplevel: make(map[string][]int), MachineID: readMachineID(root)}
+	for _, from := range []struct {
+		dir  string
+		link *regexp.Regexp
+	}{{profilesDir, systemLink}, {namedProfilesDir, profileLink}} {
+		names, err := root.ReadDir(from.dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, base := range names {
+			if m := from.link.FindStringSubmatch(base); m != nil {
+				s.addLink(path.Join(from.dir, base), profileOf(from.link, m[1]), m[2])
+			}
+		}
+	}
+	s.Links = len(s.Places) > 0
+	s.Current, _ = root.Resolve(path.Join(profilesDir, "system"))
+	return s, nil
+}
+
+func profileOf(link *regexp.Regexp, name string) string {
+	if link == systemLink {
+		return ""
+	}
+	return name
+}
+
+// addLink adds a profile link's toplevel and its specialisations.
+func (s *System) addLink(link, profile, digits string) {
+	number, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return
+	}
+	p := Place{Name: esp.Name{Kind: esp.NixOS, Profile: profile, Generation: number}, Link: link, Dir: link}
+	toplevel, err := s.root.Resolve(link)
+	if err == nil && !isToplevel(toplevel) {
+		err = fmt.Errorf("%s leads to %s, which is not a store path", s.root.Path(link), toplevel)
+	}
+	if err != nil {
+		p.Skip = &Skip{BootspecMissing, err}
+		s.add(p)
+		return
+	}
+	s.addTree(p, toplevel)
+}
+
+// addTree adds a toplevel with its specialisations.
+func (s *System) addTree(p Place, toplevel string) {
+	p.Toplevel = toplevel
+	_, err := s.root.Stat(toplevel)
+	p.Gone = errors.Is(err, fs.ErrNotExist)
+	p.Spec, p.Skip = s.readSpec(toplevel)
+	s.add(p)
+	if p.Spec == nil {
+		return
+	}
+	for _, special := range p.Spec.Specialisations {
+		child := p
+		child.Name.Specialisation = special.Name
+		child.Dir = path.Join(toplevel, "specialisation", special.Name)
+		child.Spec = special.Document
+		child.Toplevel, child.Skip = s.checkSpec(toplevel, special.Document)
+		s.add(child)
+	}
+}
+
+func (s *System) add(p Place) {
+	if p.Toplevel != "" {
+		s.byToplevel[p.Toplevel] = append(s.byToplevel[p.Toplevel], len(s.Places))
+	}
+	s.Places = append(s.Places, p)
+}
+
+// readSpec reads the boot.json of a toplevel.
+func (s *System) readSpec(toplevel string) (*bootspec.Document, *Skip) {
+	name := path.Join(toplevel, "boot.json")
+	if _, err := s.root.Stat(toplevel); err != nil {
+		return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}
+	}
+	if err := s.inStore(toplevel, name); err != nil {
+		return nil, &Skip{BootspecInvalid, err}
+	}
+	text, err := readFile(s.root, name, bootspec.MaxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Skip{BootspecMissing, err}
+	}
+	if err != nil {
+		return nil, &Skip{BootspecInvalid, err}
+	}
+	doc, err := bootspec.Parse(text)
+	if err != nil {
+		return nil, &Skip{BootspecInvalid, fmt.Errorf("%s: %w", s.root.Path(name), err)}
+	}
+	_, skip := s.checkSpec(toplevel, doc)
+	return doc, skip
+}
+
+// checkSpec holds every path of a bootspec against the store, and gives the toplevel that it
+// is of.
+func (s *System) checkSpec(parent string, doc *bootspec.Document) (toplevel string, skip *Skip) {
+	toplevel = doc.Toplevel
+	if toplevel != parent {
+		resolved, err := s.root.Resolve(toplevel)
+		if err != nil {
+			return "", &Skip{BootspecInvalid, err}
+		}
+		toplevel = resolved
+	}
+	paths := []string{doc.Toplevel, doc.Kernel, doc.Initrd, doc.InitrdSecrets, doc.SystemdBoot.Devicetree}
+	if doc.Xen != nil {
+		paths = append(paths, doc.Xen.EFIPath)
+	}
+	for _, name := range paths {
+		if name == "" {
+			continue
+		}
+		if err := s.inStore(parent, name); err != nil {
+			return toplevel, &Skip{BootspecInvalid, err}
+		}
+	}
+	if doc.Xen == nil {
+		return toplevel, &Skip{Reason: NoExtension}
+	}
+	return toplevel, nil
+}
+
+// inStore refuses a name that leads out of the store that its toplevel lies in. A name that
+// leads nowhere has to say that it is of the store, too.
+func (s *System) inStore(toplevel, name string) error {
+	resolved, err := s.root.Resolve(name)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(resolved, path.Dir(toplevel)+"/") {
+		return fmt.Errorf("%s leads to %s, which is not in the store", s.root.Path(name), s.root.Path(resolved))
+	}
+	return nil
+}
+
+// isToplevel reports whether a resolved path is a path of a Nix store, which is /nix/store but
+// for those who build Nix otherwise, and below /nix even there.
+func isToplevel(name string) bool {
+	dir, base := path.Split(name)
+	return storePath.MatchString(base) && (dir == storeDir+"/" || strings.HasPrefix(dir, "/nix/") && path.Base(dir) == "store")
+}
+
+// readMachineID is the machine-id of the system below the root, or "".
+func readMachineID(root *nixroot.Root) string {
+	b, err := readFile(root, machineIDFile, 64)
+	if err != nil || !machineID.Match(bytes.TrimSpace(b)) {
+		return ""
+	}
+	return string(bytes.TrimSpace(b))
+}
+
+// readFile reads a whole file of at most limit bytes. One byte more is returned where there is
+// more, so that the reader of the content refuses it with its own words.
+func readFile(root *nixroot.Root, name string, limit int64) ([]byte, error) {
+	f, err := root.OpenFile(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", root.Path(name), err)
+	}
+	return b, nil
+}
+
+// Spec is the bootspec of a toplevel that is a generation, or nil.
+func (s *System) Spec(toplevel string) *bootspec.Document {
+	for _, i := range s.byToplevel[toplevel] {
+		if spec := s.Places[i].Spec; spec != nil {
+			return spec
+		}
+	}
+	return nil
+}
+
+// InStore reports whether a toplevel lies in the store, whether or not it is a generation's.
+func (s *System) InStore(toplevel string) bool {
+	resolved, err := s.root.Resolve(toplevel)
+	return err == nil && isToplevel(resolved)
+}

@@ -1,0 +1,260 @@
+package installed
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Entry is a Xen entry of ours, read as systemd-boot and Xen would read it.
+type Entry struct {
+	menu.Item
+	FS esp.FS
+	ID string // "xen-generation-5"
+
+	Layout layout.Layout
+	Image  string // the Xen image
+	Config []byte // xen.cfg's text, nil where it can't be read
+	Cfg    xencfg.Config
+	// Refs are the files, beside a type #1 entry's own, that it takes to boot.
+	Refs []string
+	// Toplevel is that of its init=, "" where unknown.
+	Toplevel string
+	// Broken is the first thing that keeps it from booting; nil if nothing does.
+	Broken error
+}
+
+// Entry is the type #1 entry, or nil for a type #2 image.
+func (e Entry) Entry() *esp.Entry { return e.Item.Entry }
+
+// IsImage reports whether the entry is a type #2 image.
+func (e Entry) IsImage() bool { return e.Layout == layout.Unified }
+
+// Place is where the file is that makes it an entry.
+func (e Entry) Place() Place { return Place{e.FS, e.File} }
+
+// EntryID is what loader.conf calls it, without a boot counter: the file's name.
+func (e Entry) EntryID() string {
+	id, _ := esp.CutTries(e.Base())
+	return id
+}
+
+// Tries is its boot counter; nil for none.
+func (e Entry) Tries() *esp.Tries {
+	_, tries := esp.CutTries(e.Base())
+	return tries
+}
+
+// ConfigPath says where its xen.cfg is, for messages.
+func (e Entry) ConfigPath() string {
+	if e.Layout == layout.Shared && len(e.Refs) > 1 {
+		return e.FS.Path(e.Refs[1])
+	}
+	return "xen.cfg in " + e.FS.Path(e.Image)
+}
+
+// maxConfig bounds what is read of a xen.cfg, in bytes.
+const maxConfig = 64 << 10
+
+// read makes an entry of an item that is ours. One that has a name of ours only is strange; of any
+// other, all is nil.
+func read(fsys esp.FS, i menu.Item) (*Entry, *Strange, error) {
+	if strings.EqualFold(path.Dir(i.File), bootname.Unified) {
+		n, ok := bootname.Parse(i.File)
+		if !ok {
+			return nil, nil, nil
+		}
+		e, strange := readUnified(fsys, i, n)
+		return e, strange, nil
+	}
+	n, ok := esp.ParseName(i.Base())
+	if !ok || n.Kind != esp.Xen {
+		return nil, nil, nil
+	}
+	return readEntry(fsys, i, n)
+}
+
+// errEmpty is of an entry that a run made and did not live to fill.
+var errEmpty = errors.New("is empty, left by a run that was cut off")
+
+// readEntry reads an entry xen-*.conf.
+func readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange, error) {
+	place := Place{fsys, i.File}
+	e := &Entry{Item: i, FS: fsys, ID: n.ID(), Layout: layout.Shared}
+	if i.Err == nil && len(bytes.TrimSpace(i.Text)) == 0 {
+		e.Broken = fmt.Errorf("%s %w", place.Path(), errEmpty)
+		return e, nil, nil
+	}
+	if i.Err != nil {
+		return nil, &Strange{Place: place}, i.Err
+	}
+	efi, _ := i.Entry.Get("efi")
+	image, ok := esp.BootPath(efi)
+	name, ours := bootname.Parse(image)
+	if !ok || !ours {
+		return nil, &Strange{place, startsSomething(fsys, i.Entry)}, nil
+	}
+	e.Image, e.Refs = image, []string{image}
+	if name.Kind == bootname.SharedImage {
+		e.readShared()
+	} else {
+		e.Layout = layout.Embedded
+		e.readEmbedded()
+	}
+	e.findToplevel()
+	return e, nil, nil
+}
+
+// startsSomething tells a hand-written entry from a damaged one of ours: what it names is there.
+func startsSomething(fsys esp.FS, e *esp.Entry) bool {
+	for _, key := range []string{"efi", "linux", "uki"} {
+		value, _ := e.Get(key)
+		if name, ok := esp.BootPath(value); ok && readable(fsys, name) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// readUnified reads an image in EFI/Linux. One without .config is not ours.
+func readUnified(fsys esp.FS, i menu.Item, n bootname.Name) (*Entry, *Strange) {
+	e := &Entry{Item: i, FS: fsys, ID: n.ID, Layout: layout.Unified, Image: i.File, Refs: []string{i.File}}
+	if i.Err != nil {
+		// A damaged image of our name: nobody else makes that name.
+		e.Broken = i.Err
+		return e, nil
+	}
+	if _, ok := i.Image.Sections[".config"]; !ok {
+		return nil, &Strange{Place: Place{fsys, i.File}}
+	}
+	e.Config = i.Image.Sections[".config"]
+	e.decode()
+	if !i.Image.Kernel && e.Broken == nil {
+		e.Broken = fmt.Errorf("%s: no .kernel section", fsys.Path(i.File))
+	}
+	e.findToplevel()
+	return e, nil
+}
+
+// readShared follows -cfg= to the xen.cfg, and from there to kernel and ramdisk.
+func (e *Entry) readShared() {
+	cfg, ok := strings.CutPrefix(e.Entry().Options(), layout.ConfigOption)
+	if !ok || cfg == "" || strings.ContainsAny(cfg, " /\\") {
+		e.Broken = fmt.Errorf("%s: options name no xen.cfg", e.FS.Path(e.File))
+		return
+	}
+	name := path.Join(path.Dir(e.Image), cfg)
+	e.Refs = append(e.Refs, name)
+	if e.Config, e.Broken = esp.ReadFile(e.FS, name, maxConfig); e.Broken != nil {
+		return
+	}
+	if e.Broken = readable(e.FS, e.Image); e.Broken == nil {
+		e.decode()
+	}
+	e.follow()
+}
+
+// readEmbedded reads the .config section, and follows it to kernel and ramdisk.
+func (e *Entry) readEmbedded() {
+	image, err := menu.ReadImage(e.FS, e.Image)
+	if err != nil {
+		e.Broken = err
+		return
+	}
+	config, ok := image.Sections[".config"]
+	if !ok {
+		e.Broken = fmt.Errorf("%s: no .config section", e.FS.Path(e.Image))
+		return
+	}
+	e.Config = config
+	e.decode()
+	e.follow()
+}
+
+// decode reads the xen.cfg as Xen does.
+func (e *Entry) decode() {
+	var err error
+	if e.Cfg, err = xencfg.Decode(e.Config, ""); err != nil && e.Broken == nil {
+		e.Broken = fmt.Errorf("%s: %w", e.ConfigPath(), err)
+	}
+}
+
+// follow notes the files that the xen.cfg names and looks whether they are there.
+func (e *Entry) follow() {
+	for _, name := range []string{e.Cfg.Kernel, e.Cfg.Ramdisk, e.Cfg.DTB} {
+		if name == "" {
+			continue
+		}
+		file, ok := fromConfig(name, e.Image)
+		if !ok {
+			if e.Broken == nil {
+				e.Broken = fmt.Errorf("%s: %q is not a file name", e.ConfigPath(), name)
+			}
+			return
+		}
+		e.Refs = append(e.Refs, file)
+		if err := readable(e.FS, file); err != nil && e.Broken == nil {
+			e.Broken = err
+		}
+	}
+}
+
+func (e *Entry) findToplevel() {
+	if init, ok := esp.InitParam(e.Cfg.CmdLine); ok {
+		e.Toplevel = path.Dir(init)
+	}
+}
+
+// configFiles are the files that a xen.cfg on $BOOT names.
+func configFiles(fsys esp.FS, name, image string) []string {
+	text, err := esp.ReadFile(fsys, name, maxConfig)
+	if err != nil {
+		return nil
+	}
+	cfg, err := xencfg.Decode(text, "")
+	if err != nil {
+		return nil
+	}
+	var files []string
+	for _, value := range []string{cfg.Kernel, cfg.Ramdisk, cfg.DTB} {
+		if file, ok := fromConfig(value, image); ok && value != "" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// fromConfig is the file on $BOOT that a name in a xen.cfg means: one that starts with a
+// backslash counts from the root, any other from the image's directory.
+func fromConfig(name, image string) (string, bool) {
+	if !strings.HasPrefix(name, `\`) {
+		name = "/" + path.Dir(image) + `\` + name
+	}
+	return esp.BootPath(name)
+}
+
+// FromConfig is the file on $BOOT that a name in the entry's xen.cfg means.
+func (e Entry) FromConfig(name string) (string, bool) { return fromConfig(name, e.Image) }
+
+// readable looks whether a file is there and holds something.
+func readable(fsys esp.FS, name string) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && info.Size() == 0 {
+		err = &fs.PathError{Op: "read", Path: fsys.Path(name), Err: errors.New("file is empty")}
+	}
+	return err
+}

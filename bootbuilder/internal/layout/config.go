@@ -1,0 +1,56 @@
+package layout
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/xencfg"
+)
+
+// commandLine is dom0's: init= first, as nixpkgs' script writes it.
+func commandLine(g generation.Generation) (string, error) {
+	params, err := xencfg.Join("kernel parameter", g.Spec.KernelParams)
+	if err != nil {
+		return "", generation.Skipped(generation.BadParameter, err)
+	}
+	text := strings.TrimRight("init="+g.Spec.Init+" "+params, " ")
+	if strings.HasPrefix(g.Spec.System, armPrefix) && len(text) > maxARM {
+		return "", generation.Skipped(generation.BadParameter, fmt.Errorf(
+			"dom0's command line has %d bytes: over %d Xen on aarch64 hangs before it prints anything", len(text), maxARM))
+	}
+	return text, nil
+}
+
+// maxARM is the longest command line for dom0 on aarch64, in bytes, without the kernel's name (booted: Xen
+// 4.17 and 4.20). On x86 what is too long is cut.
+const maxARM = 1024
+
+// encodeConfig makes the text of a generation's xen.cfg. File names are as Xen takes them.
+func encodeConfig(g generation.Generation, kernel, ramdisk, devicetree string) ([]byte, error) {
+	options, err := xencfg.Join("Xen parameter", g.Spec.Xen.Params)
+	if err != nil {
+		return nil, generation.Skipped(generation.BadParameter, err)
+	}
+	cmdline, err := commandLine(g)
+	if err != nil {
+		return nil, err
+	}
+	text, err := xencfg.Config{
+		Options: options,
+		Kernel:  kernel,
+		CmdLine: cmdline,
+		Ramdisk: ramdisk,
+		DTB:     devicetree,
+	}.Encode()
+	return text, generation.Skipped(generation.BadParameter, err)
+}
+
+// efiPath writes a name on $BOOT as Xen's loader takes it: from the root of the
+// file system, with backslashes.
+func efiPath(name string) string {
+	if name == "" {
+		return ""
+	}
+	return `\` + strings.ReplaceAll(name, "/", `\`)
+}

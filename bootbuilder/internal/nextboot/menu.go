@@ -1,0 +1,161 @@
+package nextboot
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Kind says whose an entry is, and of which type of the Boot Loader Specification.
+type Kind int
+
+// The kinds of entries.
+const (
+	Other    Kind = iota // somebody else's, hand-written too
+	NixOS                // type #1, by NixOS' systemd-boot-builder
+	Stub                 // type #2, by Lanzaboote
+	XenEntry             // type #1, ours
+	XenImage             // type #2, ours
+)
+
+// Ours reports whether this project makes entries of this kind.
+func (k Kind) Ours() bool { return k == XenEntry || k == XenImage }
+
+// NixOS reports whether NixOS' installers make entries of this kind.
+func (k Kind) NixOS() bool { return k == NixOS || k == Stub }
+
+// Entry is one entry of systemd-boot's menu: a file in loader/entries or EFI/Linux of the ESP or of XBOOTLDR.
+type Entry struct {
+	File string // its file name, counter and suffix with it: "nixos-generation-2+3.conf"
+	Kind Kind
+
+	// What its text or .osrel says, "" for nothing.
+	SortKey, Version, MachineID string
+
+	Toplevel string // of the generation that it starts, "" where that is unknown
+
+	// Hidden: systemd-boot does not show it, as the image that it names is missing or its text is invalid.
+	Hidden bool
+	// Dead: systemd-boot shows it, but it can't start: a stub whose kernel is gone.
+	Dead bool
+}
+
+// ID is the file name in lower case, without the boot counter.
+func (e Entry) ID() string {
+	id, _ := esp.CutTries(e.File)
+	return asciiLower(id)
+}
+
+// Tries is the boot counter in the file name, nil for none.
+func (e Entry) Tries() *esp.Tries {
+	_, t := esp.CutTries(e.File)
+	return t
+}
+
+// Bad reports whether boot counting has given it up: no tries are left.
+func (e Entry) Bad() bool {
+	t := e.Tries()
+	return t != nil && t.Left == 0
+}
+
+// Starts reports whether it is in the menu and there is something to start behind it.
+func (e Entry) starts() bool { return !e.Hidden && !e.Dead }
+
+// id is what systemd-boot calls it.
+func (b behaviour) id(e Entry) string {
+	if b.counterInID {
+		return asciiLower(e.File)
+	}
+	id, tries := esp.CutTries(e.File)
+	if tries != nil && b.keepsCase {
+		return id
+	}
+	return asciiLower(id)
+}
+
+// matches reports whether a pattern, which systemd-boot lowers, names an entry.
+func (b behaviour) matches(pattern string, e Entry) bool {
+	id := b.id(e)
+	if b.keepsCase {
+		id = strings.Map(func(r rune) rune {
+			if 'A' <= r && r <= 'Z' {
+				return 0xE000 + r // a character that no letter of the pattern is
+			}
+			return r
+		}, id)
+	}
+	return esp.MatchPattern(pattern, id)
+}
+
+// visible reports whether systemd-boot shows an entry.
+func visible(e Entry) bool {
+	name := asciiLower(e.File)
+	return !e.Hidden && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "auto-") &&
+		(strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".efi"))
+}
+
+// menu is what systemd-boot shows, in its order. It reads images before entries, and sorts stably.
+func (b behaviour) menu(entries []Entry) []Entry {
+	list := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !visible(e) })
+	slices.SortStableFunc(list, func(x, y Entry) int {
+		return cmp.Or(compareBool(isImage(y), isImage(x)), cmp.Compare(x.File, y.File))
+	})
+	slices.SortStableFunc(list, b.compare)
+	return list
+}
+
+func isImage(e Entry) bool { return strings.HasSuffix(asciiLower(e.File), ".efi") }
+
+// compare is boot_entry_compare.
+func (b behaviour) compare(x, y Entry) int {
+	if c := cmp.Or(compareBool(x.Bad(), y.Bad()), compareBool(x.SortKey == "", y.SortKey == "")); c != 0 {
+		return c
+	}
+	if x.SortKey != "" {
+		c := cmp.Or(
+			compareUTF16(x.SortKey, y.SortKey),
+			compareUTF16(x.MachineID, y.MachineID),
+			-compareVersions(x.Version, y.Version))
+		if c != 0 {
+			return c
+		}
+	}
+	if c := -compareVersions(b.id(x), b.id(y)); c != 0 {
+		return c
+	}
+	s, t := x.Tries(), y.Tries()
+	if s == nil || t == nil {
+		return 0
+	}
+	return cmp.Or(-cmp.Compare(s.Left, t.Left), cmp.Compare(s.Done, t.Done))
+}
+
+// compareBool orders false before true.
+func compareBool(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case y:
+		return -1
+	}
+	return 1
+}
+
+// compareUTF16 orders as strcmp16 does.
+func compareUTF16(x, y string) int {
+	return slices.Compare(utf16.Encode([]rune(x)), utf16.Encode([]rune(y)))
+}
+
+// asciiLower lowers ASCII letters only, as systemd-boot does to ids and patterns.
+func asciiLower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + ('a' - 'A')
+		}
+	}
+	return string(b)
+}

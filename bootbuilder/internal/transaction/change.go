@@ -1,0 +1,99 @@
+package transaction
+
+import (
+	"context"
+
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// Place is a file's place: a name on one of the file systems.
+type Place struct {
+	FS   esp.FS
+	Name string
+}
+
+// Path is the place, for messages.
+func (p Place) Path() string { return p.FS.Path(p.Name) }
+
+// Change is what is to become of the boot partition.
+type Change struct {
+	ESP, Boot esp.FS // the same where there is no XBOOTLDR partition
+
+	// Leftovers are files that a dead run left, which nothing names: they go first.
+	Leftovers []Place
+	// Writes are files that are missing or wrong.
+	Writes []Write
+	// LoaderConf is nil where loader.conf stays.
+	LoaderConf *ConfChange
+	// What is stale goes last: entries; images that are entries by themselves, those in EFI/Linux; payload; and
+	// directories, each only if it is empty then.
+	StaleEntries     []Place
+	StaleImages      []Place
+	StalePayload     []Place
+	StaleDirectories []Place
+
+	// Where there is disk space only without what is stale, that goes first. Blank are then the entries that stay, or are
+	// written again, and name something that goes: they say nothing meanwhile.
+	Blank []Place
+	// BootsWithoutStale says that something starts without what is stale: else it never goes first.
+	BootsWithoutStale bool
+}
+
+// Kind says how a file becomes one that counts.
+type Kind int
+
+const (
+	// Payload is a file that only others name. Its name says what is in it.
+	Payload Kind = iota
+	// Entry is a text that is an entry by itself, and may be changed in place: a loader entry.
+	Entry
+	// Image is a program that is an entry by itself: one in EFI/Linux. Its name says what is in it.
+	Image
+)
+
+// Write is a file to be made or, if it is an entry, to be changed.
+type Write struct {
+	Place
+	Kind Kind
+	// Size is what the file takes at most, in bytes.
+	Size int64
+	// Text is the complete content; nil where Fill gives it. An entry has always one.
+	Text []byte
+	// Fill writes the content. It may read back what it wrote, and change it.
+	Fill func(ctx context.Context, w esp.Writer) error
+	// Exists says that there is a file of that name. One that is not an entry is dropped and made anew.
+	Exists bool
+}
+
+// ConfChange is what becomes of loader.conf.
+type ConfChange struct {
+	Place
+	Before []byte // nil: there is none
+	After  []byte // nil: as before
+	// Detour is what it says while what is stale is gone and what is new not yet there; nil: as before. It counts only
+	// where the stale goes first.
+	Detour []byte
+}
+
+// fill writes a file's content.
+func (w *Write) fill(ctx context.Context, to esp.Writer) error {
+	if w.Fill != nil {
+		return w.Fill(ctx, to)
+	}
+	_, err := to.Write(w.Text)
+	return err
+}
+
+// Shared reports which live file has the same clusters as a leftover. Such a leftover must stay: to remove it frees what
+// the live file is made of. Where the file system does not tell, files of the same content count as sharing.
+func Shared(leftover Place, live []Place) (with Place, ok bool, err error) {
+	for _, l := range live {
+		if l.FS != leftover.FS {
+			continue
+		}
+		if ok, err = esp.ShareClusters(l.FS, leftover.Name, l.Name); ok || err != nil {
+			return l, ok, err
+		}
+	}
+	return Place{}, false, nil
+}

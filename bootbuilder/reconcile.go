@@ -1,0 +1,224 @@
+package bootbuilder
+
+import (
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
+)
+
+// verdict says what becomes of $BOOT.
+type verdict struct {
+	writes   []plannedFile     // payload, then entries; only what is not right already
+	kept     []installed.Entry // entries of generations that can't be rebuilt now, or were not asked for
+	entries  []installed.Entry // stale entries and images
+	payload  []installed.Place // stale payload
+	leftover []installed.Place
+	blank    []transaction.Place // entries that stay or are written again, and name what goes
+	blocked  error               // why nothing is removed; nil if it is
+	// decisive says that what is not planned is stale. Where no generation at all was found the
+	// installer before us most likely failed: then nothing is.
+	decisive bool
+	sizes    map[installed.Place]int64 // of what goes, in bytes
+}
+
+// removes reports whether anything goes.
+func (v verdict) removes() bool {
+	return len(v.entries) > 0 || len(v.payload) > 0 || len(v.leftover) > 0
+}
+
+// keptFor is the entry that is kept for a generation, or nil.
+func (v verdict) keptFor(g generation.Generation) *installed.Entry {
+	for i := range v.kept {
+		if isEntryOf(v.kept[i], g) {
+			return &v.kept[i]
+		}
+	}
+	return nil
+}
+
+// goes reports whether an installed entry goes.
+func (v verdict) goes(e installed.Entry) bool {
+	for _, stale := range v.entries {
+		if stale.Place() == e.Place() {
+			return true
+		}
+	}
+	return false
+}
+
+// reconcile decides what is written, kept and removed. It is pure: all that it needs was read.
+func reconcile(outcomes []outcome, inv *installed.Inventory, removal bool) verdict {
+	v := verdict{writes: toWrite(outcomes), leftover: inv.Leftovers, decisive: removal || len(outcomes) > 0}
+	if !removal {
+		v.kept = toKeep(outcomes, inv)
+	}
+	if !v.decisive {
+		return v
+	}
+	needed := neededFiles(outcomes, v.kept)
+	v.findStale(inv, needed)
+	if !v.removes() {
+		return v
+	}
+	if err := inv.Unreadable(); err != nil {
+		// What can't be read may be what a removal would break.
+		v.entries, v.payload, v.blocked = nil, nil, err
+		return v
+	}
+	v.findBlanks(inv)
+	return v
+}
+
+// toWrite orders what is to be written: payload before entries, each in the order of its generations.
+func toWrite(outcomes []outcome) []plannedFile {
+	var payload, entries []plannedFile
+	seen := make(map[esp.Key]bool)
+	for _, o := range outcomes {
+		if o.files == nil {
+			continue
+		}
+		for _, f := range o.files.files {
+			if f.state == same || seen[esp.KeyOf(f.Name)] {
+				continue
+			}
+			seen[esp.KeyOf(f.Name)] = true
+			if f.Kind == KindEntry {
+				entries = append(entries, f)
+			} else {
+				payload = append(payload, f)
+			}
+		}
+	}
+	return append(payload, entries...)
+}
+
+// toKeep keeps the complete entries of generations that can't be rebuilt now, or that were not asked
+// for. An entry belongs to a toplevel: one whose toplevel is gone, or is no generation any
+// more, is not kept.
+func toKeep(outcomes []outcome, inv *installed.Inventory) []installed.Entry {
+	var kept []installed.Entry
+	for _, e := range inv.Entries {
+		if e.Broken != nil && !menu.Unreadable(e.Broken) {
+			continue
+		}
+		for _, o := range outcomes {
+			if keeps(o) && isEntryOf(e, o.Generation) && !built1(outcomes, e) {
+				kept = append(kept, e)
+				break
+			}
+		}
+	}
+	return kept
+}
+
+// keeps reports whether a generation's entry stays although it is not built.
+func keeps(o outcome) bool {
+	if o.skip == nil {
+		return false
+	}
+	switch o.skip.Reason {
+	case UnknownGeneration, NoExtension, OverLimit:
+		return false
+	case BootspecMissing:
+		return !o.Gone
+	}
+	return true
+}
+
+// built1 reports whether a generation of this entry's id was built: of a collision, one is in.
+func built1(outcomes []outcome, e installed.Entry) bool {
+	for _, o := range outcomes {
+		if o.files != nil && sameID(o.ID, e.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// neededFiles are the files on $BOOT that must stay.
+func neededFiles(outcomes []outcome, kept []installed.Entry) map[esp.Key]bool {
+	needed := make(map[esp.Key]bool)
+	for _, o := range outcomes {
+		if o.files == nil {
+			continue
+		}
+		for _, f := range o.files.files {
+			needed[esp.KeyOf(f.Name)] = true
+		}
+		needed[esp.KeyOf(o.files.Image)] = true
+		for _, name := range o.files.Needs {
+			needed[esp.KeyOf(name)] = true
+		}
+	}
+	for _, e := range kept {
+		needed[esp.KeyOf(e.File)] = true
+		for _, ref := range e.Refs {
+			needed[esp.KeyOf(ref)] = true
+		}
+	}
+	return needed
+}
+
+// findStale finds what of ours nothing needs any more, on $BOOT and on the ESP beside it.
+func (v *verdict) findStale(inv *installed.Inventory, needed map[esp.Key]bool) {
+	isNeeded := func(name string) bool { return needed[esp.KeyOf(name)] || inv.NeededByOthers(name) }
+	images := make(map[installed.Place]bool)
+	for _, e := range inv.Entries {
+		if !isNeeded(e.File) {
+			v.entries = append(v.entries, e)
+			images[e.Place()] = true
+		}
+	}
+	for _, e := range inv.Astray {
+		v.entries = append(v.entries, e)
+		images[e.Place()] = true
+	}
+	for _, p := range inv.Payload {
+		if !isNeeded(p.Name) && !images[p] {
+			v.payload = append(v.payload, p)
+		}
+	}
+	for _, p := range inv.AstrayPayload {
+		if !images[p] && !inv.NeededOnESP(p.Name) {
+			v.payload = append(v.payload, p)
+		}
+	}
+}
+
+// findBlanks finds the entries that are written again and name payload that goes.
+func (v *verdict) findBlanks(inv *installed.Inventory) {
+	goes := make(map[esp.Key]bool)
+	for _, p := range v.payload {
+		goes[esp.KeyOf(p.Name)] = true
+	}
+	for _, e := range inv.Entries {
+		if e.IsImage() || v.goes(e) {
+			continue
+		}
+		for _, ref := range e.Refs {
+			if goes[esp.KeyOf(ref)] {
+				v.blank = append(v.blank, transaction.Place{FS: e.FS, Name: e.File})
+				break
+			}
+		}
+	}
+}
+
+// withSizes notes how large everything is that goes.
+func (v verdict) withSizes() verdict {
+	v.sizes = make(map[installed.Place]int64)
+	note := func(p installed.Place) {
+		if info, err := p.FS.Stat(p.Name); err == nil {
+			v.sizes[p] = info.Size()
+		}
+	}
+	for _, e := range v.entries {
+		note(e.Place())
+	}
+	for _, p := range append(append([]installed.Place(nil), v.payload...), v.leftover...) {
+		note(p)
+	}
+	return v
+}
