@@ -350,6 +350,9 @@ func (p *planner) mend() {
 		if !ok || isSaved(value) || isAuto(value) || p.exists(value) {
 			continue
 		}
+		if _, what := p.r.means(value, ok); what == nothing {
+			continue
+		}
 		var to Entry
 		found := false
 		if p.g >= 0 {

@@ -199,7 +199,17 @@ func (r *resolver) meansLiteral(lit string) (int, meaning) {
 	if strings.HasPrefix(asciiLower(lit), "xen-") && strings.HasSuffix(asciiLower(lit), ".efi") {
 		return r.byXenName(lit), xenValue
 	}
+	if isWord(lit) {
+		return -1, nothing
+	}
 	return -1, dangling
+}
+
+// isWord reports whether a value can't be an id, and never was one of NixOS' or ours: "auto", say.
+// systemd-boot passes over it, and so it says nothing of what is meant.
+func isWord(lit string) bool {
+	_, ok := entryName(withSuffix(lit))
+	return withSuffix(lit) != lit && !ok
 }
 
 func withSuffix(lit string) string {
