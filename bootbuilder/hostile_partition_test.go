@@ -24,9 +24,9 @@ func TestHostilePartition(t *testing.T) {
 	}{
 		"EFI/xen is a file":          {func(v *victim) { v.write("EFI/xen", "x") }, `/EFI/xen: `},
 		"EFI/xen leads out":          {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/xen"), link(v.root.Dir())) }, `/EFI/xen: .*escapes`},
-		"EFI/nixos is a file":        {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/nixos"), content("x")) }, `/EFI/nixos: `},
+		"EFI/nixos is a file":        {func(v *victim) { v.replace(filepath.Join(v.boot(), "EFI/nixos"), holding("x")) }, `/EFI/nixos: `},
 		"EFI/Linux is a file":        {func(v *victim) { v.write("EFI/Linux", "x") }, `/EFI/Linux: `},
-		"loader/entries is a file":   {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/entries"), content("x")) }, `/loader/entries: `},
+		"loader/entries is a file":   {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/entries"), holding("x")) }, `/loader/entries: `},
 		"loader.conf is a directory": {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), directory) }, `/loader/loader.conf: not a regular file`},
 		"loader.conf is a FIFO":      {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), fifo) }, `/loader/loader.conf: not a regular file`},
 		"loader.conf is a link":      {func(v *victim) { v.replace(filepath.Join(v.boot(), "loader/loader.conf"), link("/etc/passwd")) }, `/loader/loader.conf: .*escapes`},
@@ -37,7 +37,7 @@ func TestHostilePartition(t *testing.T) {
 			v := newVictim(t)
 			c.spoil(v)
 			listing := v.listing()
-			_, err := v.patient()
+			err := v.patient().Err
 			if err == nil || !regexp.MustCompile(c.err).MatchString(err.Error()) {
 				t.Errorf("error %v, want one that matches %q", err, c.err)
 			}
@@ -128,7 +128,7 @@ func TestKeptDefault(t *testing.T) {
 			v.write("loader/loader.conf", "default xen-generation-2.conf\n")
 			v.must(os.Remove(v.store(v.top.Path + "/boot.json")))
 			v.options.Default = c.mode
-			if _, err := v.tryInstall(); err != nil {
+			if err := v.tryInstall().Err; err != nil {
 				t.Error(err)
 			}
 			if got, want := v.read("loader/loader.conf"), "default "+c.want+"\n"; got != want {

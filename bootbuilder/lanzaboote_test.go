@@ -14,9 +14,9 @@ import (
 )
 
 // newStubs is an ESP as Lanzaboote leaves it: generations 1, 2 with a specialisation, and 3 without Xen.
-func newStubs(t *testing.T, layout bootbuilder.Layout, o fixtures.Lanzaboote) (b *bench, tops map[int]*fixtures.Toplevel, stubs []fixtures.Stub) {
+func newStubs(t *testing.T, layout bootbuilder.Layout, o fixtures.Lanzaboote) (b *machine, tops map[int]*fixtures.Toplevel, stubs []fixtures.Stub) {
 	t.Helper()
-	b = newBench(t).withLayout(layout)
+	b = newMachine(t).withLayout(layout)
 	older := xenSystem("4.19.3")
 	older.KernelVersion = "6.12.41"
 	tops = map[int]*fixtures.Toplevel{
@@ -30,7 +30,7 @@ func newStubs(t *testing.T, layout bootbuilder.Layout, o fixtures.Lanzaboote) (b
 }
 
 // stubOf is a generation's stub on the ESP.
-func (b *bench) stubOf(id string) string {
+func (b *machine) stubOf(id string) string {
 	b.t.Helper()
 	return b.one("EFI/Linux/nixos-" + id + "-" + strings.Repeat("[a-z2-7]", 52) + "*.efi")
 }
@@ -76,7 +76,7 @@ func TestLanzaboote(t *testing.T) {
 			b.remove()
 			after := b.trees()
 			delete(after, "loader/entries/")
-			if d := cmp.Diff(before, after); d != "" {
+			if d := diffTrees(before, after); d != "" {
 				t.Errorf("remove does not give back what stood:\n%s", d)
 			}
 		})
@@ -118,11 +118,11 @@ func TestLanzabooteSwept(t *testing.T) {
 // TestLanzabooteAndEntries has entries of a time before Lanzaboote: no second source where there is a stub.
 func TestLanzabooteAndEntries(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newMachine(t)
 	for n := range 3 {
 		b.add(fixtures.Generation{Number: n + 1, System: xenSystem("4.20.2")})
 	}
-	b.nixos(fixtures.SystemdBoot{})
+	b.rebuild()
 	entries := b.trees()
 	b.lanzaboote(fixtures.Lanzaboote{})
 	b.delete(b.stubOf("generation-1"))
@@ -361,7 +361,7 @@ func TestLanzabooteForeign(t *testing.T) {
 	}
 	after := b.trees()
 	maps.DeleteFunc(after, func(name, _ string) bool { _, other := others[name]; return !other })
-	if d := cmp.Diff(others, after); d != "" {
+	if d := diffTrees(others, after); d != "" {
 		t.Errorf("others' files changed:\n%s", d)
 	}
 }

@@ -37,6 +37,8 @@ type Options struct {
 	Today time.Time
 	// DryRun makes a plan that is not to be applied: nothing is run for it.
 	DryRun bool
+
+	auto bool // Layout was left to us
 }
 
 // Source is which generations have a place in the menu.
@@ -117,6 +119,7 @@ func (o Options) normal() (Options, error) {
 		return o, err
 	}
 	if o.Layout == LayoutAuto {
+		o.auto = true
 		o.Layout = LayoutShared
 		if o.Certificate != nil {
 			o.Layout = LayoutUnified

@@ -96,7 +96,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	res.secrets = &secrets{root: res.root}
 	fw, warnings := readFirmware(options.EFIVars)
-	warnings = append(warnings, sweepSecrets(options)...)
+	warnings = append(warnings, sweep(options)...)
 	inventory, err := readInventory(target)
 	if err != nil {
 		return nil, err

@@ -25,14 +25,14 @@ type trap struct {
 
 // trapped is a root with a trap, and a directory outside of it that holds all that generation 1 has.
 type trapped struct {
-	*bench
+	*machine
 	top     *fixtures.Toplevel
 	outside string
 }
 
 func newTrapped(t *testing.T) *trapped {
 	t.Helper()
-	g := &trapped{bench: newProfiles(t, bootbuilder.LayoutShared), outside: t.TempDir()}
+	g := &trapped{machine: newProfiles(t, bootbuilder.LayoutShared), outside: t.TempDir()}
 	own := xenSystem("4.19.3") // nothing that generation 2 would lose by the trap
 	own.KernelVersion = "6.12.41"
 	g.top = g.add(fixtures.Generation{Number: 1, System: own})
@@ -170,8 +170,9 @@ func TestProfilesTraps(t *testing.T) {
 			g := newTrapped(t)
 			c.set(g)
 			start := time.Now()
-			r, err := g.tryInstall()
-			g.must(err)
+			done := g.tryInstall()
+			g.must(done.Err)
+			r := done.Report
 			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -207,12 +208,12 @@ func TestProfilesSpecialisationNames(t *testing.T) {
 		b.must(err)
 		quoted := strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(name)
 		b.must(os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "placeholder", quoted)), 0o644))
-		r, err := b.tryInstall()
-		if err != nil && r == nil {
-			t.Errorf("%q: %v", name, err)
+		r := b.tryInstall()
+		if r.Report == nil {
+			t.Errorf("%q: %v", name, r.Err)
 			continue
 		}
-		for _, g := range r.Generations {
+		for _, g := range r.Report.Generations {
 			if strings.Contains(g.ID, "specialisation") && g.State != bootbuilder.LeftOut {
 				t.Errorf("%q is taken: %+v", name, g)
 			}

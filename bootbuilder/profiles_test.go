@@ -17,9 +17,9 @@ import (
 
 // newProfiles is a root whose generations were built today: that is what the version in an
 // entry says, and a toplevel's change time can't be set.
-func newProfiles(t *testing.T, layout bootbuilder.Layout) *bench {
+func newProfiles(t *testing.T, layout bootbuilder.Layout) *machine {
 	t.Helper()
-	b := newBench(t).withLayout(layout)
+	b := newMachine(t).withLayout(layout)
 	b.options.From = bootbuilder.FromProfiles
 	b.must(os.MkdirAll(b.root.Path("/etc"), 0o755))
 	b.must(os.WriteFile(b.root.Path("/etc/machine-id"), []byte(fixtures.MachineID+"\n"), 0o644))
@@ -72,7 +72,7 @@ func TestProfilesLikeEntries(t *testing.T) {
 				if !today().Equal(day) {
 					t.Skip("it was midnight meanwhile")
 				}
-				b.nixos(fixtures.SystemdBoot{})
+				b.rebuild()
 				b.options.From = bootbuilder.FromEntries
 				b.installTwice()
 				fromEntries := b.ours()
@@ -97,7 +97,7 @@ func TestProfilesLikeEntries(t *testing.T) {
 }
 
 // ours is what Xen entries are made of, without kernels and ramdisks.
-func (b *bench) ours() map[string]string {
+func (b *machine) ours() map[string]string {
 	b.t.Helper()
 	all := b.trees()
 	maps.DeleteFunc(all, func(name, _ string) bool {
@@ -110,7 +110,7 @@ func (b *bench) ours() map[string]string {
 }
 
 // wantVerified is wantHealthy for an ESP without NixOS entries, where there is nothing to hold ours against.
-func (b *bench) wantVerified() {
+func (b *machine) wantVerified() {
 	b.t.Helper()
 	if r := b.verify(); !r.OK() || len(r.Notes) > 0 || len(r.Entries) == 0 {
 		b.t.Errorf("verify finds %q, notes %q, entries %+v", r.Problems, r.Notes, r.Entries)
@@ -199,10 +199,11 @@ func TestProfilesUseInstalled(t *testing.T) {
 	t.Parallel()
 	b := newProfiles(t, bootbuilder.LayoutShared)
 	b.add(fixtures.Generation{Number: 1, System: xenSystem("4.20.2")})
-	entries := b.nixos(fixtures.SystemdBoot{})
+	b.rebuild()
+	entries := b.entries
 	b.delete("loader/entries/nixos-generation-1.conf")
 	b.installTwice()
-	config := b.read("EFI/xen/xen-generation-1.cfg")
+	config := b.read(b.cfg("xen-generation-1"))
 	for _, name := range []string{entries[0].Kernel, entries[0].Initrd} {
 		if !strings.Contains(config, `\`+strings.ReplaceAll(name, "/", `\`)) {
 			t.Errorf("%s is not used:\n%s", name, config)
@@ -214,7 +215,7 @@ func TestProfilesUseInstalled(t *testing.T) {
 	b.truncate(entries[0].Kernel, 1)
 	b.installTwice()
 	copied := "EFI/xen/" + path.Base(entries[0].Kernel)
-	if config := b.read("EFI/xen/xen-generation-1.cfg"); !strings.Contains(config, `\`+strings.ReplaceAll(copied, "/", `\`)) {
+	if config := b.read(b.cfg("xen-generation-1")); !strings.Contains(config, `\`+strings.ReplaceAll(copied, "/", `\`)) {
 		t.Errorf("%s is not used:\n%s", copied, config)
 	}
 	if want, err := os.ReadFile(b.root.Path(b.root.Toplevels()[0].Kernel)); err != nil || b.read(copied) != string(want) {
@@ -255,16 +256,16 @@ func TestProfilesExtraInitrds(t *testing.T) {
 }
 
 // ramdiskOf is the content of a generation's ramdisk, wherever its layout has it.
-func (b *bench) ramdiskOf(id string) string {
+func (b *machine) ramdiskOf(id string) string {
 	b.t.Helper()
 	var config string
 	switch b.options.Layout {
 	case bootbuilder.LayoutUnified:
-		return b.section(b.one("EFI/Linux/"+id+"-????????????????.efi"), ".ramdisk")
+		return b.section(b.image(id), ".ramdisk")
 	case bootbuilder.LayoutEmbedded:
 		config = b.section("EFI/nixos/"+id+".efi", ".config")
 	default:
-		config = b.read("EFI/xen/" + id + ".cfg")
+		config = b.read(b.cfg(id))
 	}
 	for line := range strings.Lines(config) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "ramdisk="); ok {
@@ -293,7 +294,7 @@ func TestProfilesMachineID(t *testing.T) {
 func TestProfilesNone(t *testing.T) {
 	t.Parallel()
 	b := newProfiles(t, bootbuilder.LayoutShared)
-	_, err := b.tryInstall()
+	err := b.tryInstall().Err
 	if err == nil || bootbuilder.Hint(err) == "" {
 		t.Errorf("error %v, hint %q", err, bootbuilder.Hint(err))
 	}

@@ -27,18 +27,11 @@ import (
 func TestProperties(t *testing.T) {
 	t.Parallel()
 	cases, first := envNumber(t, "XBB_CASES", 200), envNumber(t, "XBB_SEED", 1)
-	dir := t.TempDir()
-	if err := fixtures.LayOutKeys(dir, "db"); err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := bootbuilder.LoadSignerBundle(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer := testSigner(t, "db")
 	for seed := first; seed < first+cases; seed++ {
 		t.Run(fmt.Sprintf("XBB_SEED=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			p := &property{rig: newRig(t), rand: rand.New(rand.NewPCG(uint64(seed), 0)), signer: signer}
+			p := &property{machine: newMachine(t), rand: rand.New(rand.NewPCG(uint64(seed), 0)), key: signer}
 			p.run()
 		})
 	}
@@ -59,9 +52,9 @@ func envNumber(t *testing.T, name string, otherwise int) int {
 
 // property is one random machine.
 type property struct {
-	*rig
-	rand   *rand.Rand
-	signer bootbuilder.Signer
+	*machine
+	rand *rand.Rand
+	key  bootbuilder.Signer // of those that sign
 	// wrong is what is wrong with a toplevel.
 	wrong map[*fixtures.Toplevel]string
 	// counters are those that systemd-boot has been counting, by entry id.
@@ -85,7 +78,6 @@ func (p *property) run() {
 			t.Logf("what was done:\n%s", strings.Join(p.log, "\n"))
 		}
 	}()
-	p.unsynced = true
 	p.wrong, p.counters = make(map[*fixtures.Toplevel]string), make(map[string]string)
 	p.configure()
 	p.past()
@@ -102,12 +94,12 @@ func (p *property) run() {
 	if scripted && p.options.Default == bootbuilder.DefaultKeep {
 		p.options.Default = bootbuilder.DefaultXen // what is kept would be the script's choice
 	}
-	p.note("install: layout %s, default %s, signed %v", p.options.Layout, p.options.Default, p.options.Signer != nil)
+	p.note("install: layout %s, default %s, signed %v", p.options.Layout, p.options.Default, p.signer != nil)
 
-	fresh := *p.rig
+	fresh := *p.machine
 	fresh.esp = t.TempDir()
-	if fresh.nixos.Boot != "" {
-		fresh.nixos.Boot = t.TempDir()
+	if fresh.xboot != "" {
+		fresh.xboot = t.TempDir()
 	}
 	fresh.rebuild()
 	for _, e := range fresh.entries {
@@ -120,47 +112,47 @@ func (p *property) run() {
 	nixos := withoutExtras(fresh.files())
 
 	before, earlier := p.files(), p.list()
-	plan := p.installs(p.rig)
+	report := p.installs(p.machine)
 	p.keeps(earlier)
 	if !scripted {
-		p.starts(plan)
+		p.starts(report)
 	}
-	p.sameAsFresh(plan, &fresh, before)
+	p.sameAsFresh(report, &fresh, before)
 	p.untouched(before, foreign)
-	p.verifies(plan)
+	p.verifies(report)
 	p.removes(nixos)
 }
 
 // installs brings up what is expected, and nothing more the second time.
-func (p *property) installs(r *rig) *bootbuilder.Plan {
+func (p *property) installs(m *machine) *bootbuilder.Report {
 	t := p.t
 	t.Helper()
-	plan, err := r.tryInstall()
-	if plan == nil {
-		t.Fatal(err)
+	r := m.tryInstall()
+	if r.Report == nil {
+		t.Fatal(r.Err)
 	}
-	if (err == nil) != (plan.Failed() == nil) {
-		t.Errorf("install says %v, but the plan %v", err, plan.Failed())
+	if (r.Err == nil) != (r.Check == nil) {
+		t.Errorf("install says %v, but a dry run %v", r.Err, r.Check)
 	}
-	if diff := cmp.Diff(p.expected(), ids(plan, installedNow...)); diff != "" {
-		t.Errorf("entries (-want +got):\n%s\n%q", diff, failures(plan))
+	if diff := cmp.Diff(p.expected(), ids(r.Report, installedNow...)); diff != "" {
+		t.Errorf("entries (-want +got):\n%s\n%q", diff, warnings(r.Report))
 	}
-	after := r.files()
-	again, _ := r.tryInstall()
-	if again == nil || again.Changes() {
+	after := m.files()
+	again := m.tryInstall()
+	if again.Report == nil || again.Report.Changed {
 		t.Error("a second run has changes to make")
 	}
-	if diff := cmp.Diff(after, r.files()); diff != "" {
+	if diff := diffTrees(after, m.files()); diff != "" {
 		t.Errorf("a second run changed something:\n%s", diff)
 	}
-	return plan
+	return r.Report
 }
 
 // starts wants loader.conf to start what the options say.
-func (p *property) starts(plan *bootbuilder.Plan) {
+func (p *property) starts(report *bootbuilder.Report) {
 	p.t.Helper()
 	key, want := "default", "nixos-*"
-	if len(ids(plan, append(installedNow, bootbuilder.Kept)...)) > 0 && p.options.Default == bootbuilder.DefaultXen {
+	if len(ids(report, append(installedNow, bootbuilder.Kept)...)) > 0 && p.options.Default == bootbuilder.DefaultXen {
 		want = "xen-*"
 	}
 	for _, e := range p.entries {
@@ -171,7 +163,7 @@ func (p *property) starts(plan *bootbuilder.Plan) {
 		if p.nixos.Tries > 0 {
 			key = "preferred"
 		}
-		for _, g := range plan.Report().Generations {
+		for _, g := range report.Generations {
 			if g.ID == idOf(e) && slices.Contains(installedNow, g.State) && p.options.Default == bootbuilder.DefaultXen {
 				want = g.Entry
 			}
@@ -230,19 +222,19 @@ func (p *property) expected() []string {
 
 // sameAsFresh compares with an install on partitions without a past. Only what is kept of
 // generations that can't be rebuilt may stand there beside.
-func (p *property) sameAsFresh(plan *bootbuilder.Plan, fresh *rig, before map[string]string) {
+func (p *property) sameAsFresh(report *bootbuilder.Report, fresh *machine, before map[string]string) {
 	p.t.Helper()
 	p.installs(fresh)
 	want, got := withoutExtras(fresh.files()), withoutExtras(p.files())
-	if len(ids(plan, bootbuilder.Kept)) > 0 {
+	if len(ids(report, bootbuilder.Kept)) > 0 {
 		for name, content := range got {
 			if _, ok := want[name]; !ok && before[name] == content {
 				delete(got, name)
 			}
 		}
 		// A glob in loader.conf may find what is kept.
-		delete(want, "esp/loader/loader.conf")
-		delete(got, "esp/loader/loader.conf")
+		delete(want, "loader/loader.conf")
+		delete(got, "loader/loader.conf")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		p.t.Errorf("not as on fresh partitions (-fresh +this):\n%s", diff)
@@ -251,7 +243,7 @@ func (p *property) sameAsFresh(plan *bootbuilder.Plan, fresh *rig, before map[st
 
 // withoutExtras leaves out initrds that no installer sweeps.
 func withoutExtras(files map[string]string) map[string]string {
-	maps.DeleteFunc(files, func(name, _ string) bool { return strings.Contains(name, "/EFI/extra/") })
+	maps.DeleteFunc(files, func(name, _ string) bool { return strings.Contains(name, "EFI/extra/") })
 	return files
 }
 
@@ -259,14 +251,14 @@ func withoutExtras(files map[string]string) map[string]string {
 func (p *property) untouched(before, foreign map[string]string) {
 	p.t.Helper()
 	after := p.files()
-	prefix := "esp/"
-	if p.nixos.Boot != "" {
-		prefix = "boot/"
+	prefix := ""
+	if p.xboot != "" {
+		prefix = onXBOOTLDR
 	}
 	for name, content := range before {
 		_, isForeign := foreign[strings.TrimPrefix(name, prefix)]
-		ours := strings.HasPrefix(path.Base(name), "xen-") || strings.Contains(name, "/EFI/xen/") || strings.Contains(name, ".xen-boot-builder-")
-		if ours && !isForeign || name == "esp/loader/loader.conf" {
+		ours := strings.HasPrefix(path.Base(name), "xen-") || strings.Contains(name, "EFI/xen/") || strings.Contains(name, ".xen-boot-builder-")
+		if ours && !isForeign || name == "loader/loader.conf" {
 			continue
 		}
 		if now, ok := after[name]; !ok || now != content {
@@ -276,11 +268,11 @@ func (p *property) untouched(before, foreign map[string]string) {
 }
 
 // verifies wants every entry clean, and every payload used.
-func (p *property) verifies(plan *bootbuilder.Plan) {
+func (p *property) verifies(report *bootbuilder.Report) {
 	p.t.Helper()
 	seen := p.verify()
 	in := make(map[string]bool)
-	for _, g := range plan.Report().Generations {
+	for _, g := range report.Generations {
 		if slices.Contains(installedNow, g.State) {
 			in[g.Entry] = true
 		}
@@ -296,7 +288,7 @@ func (p *property) verifies(plan *bootbuilder.Plan) {
 	}
 	for _, problem := range seen.Problems {
 		// Of a generation that can't be rebuilt everything whole is kept, twice if need be.
-		kept := slices.ContainsFunc(ids(plan, bootbuilder.Kept), func(id string) bool { return strings.HasPrefix(problem, id) })
+		kept := slices.ContainsFunc(ids(report, bootbuilder.Kept), func(id string) bool { return strings.HasPrefix(problem, id) })
 		if !kept || !strings.HasSuffix(problem, "are entries of the same generation") {
 			p.t.Errorf("verify: %s", problem)
 		}
@@ -313,7 +305,7 @@ func (p *property) removes(nixos map[string]string) {
 	if diff := cmp.Diff(nixos, withoutExtras(p.files())); diff != "" {
 		p.t.Errorf("after remove (-NixOS' part +this):\n%s", diff)
 	}
-	if _, foreign := nixos["esp/EFI/xen/notes.txt"]; !foreign && p.nixos.Boot == "" && p.exists("EFI/xen") {
+	if _, foreign := nixos["EFI/xen/notes.txt"]; !foreign && p.xboot == "" && p.exists("EFI/xen") {
 		p.t.Error("the empty EFI/xen is left")
 	}
 }

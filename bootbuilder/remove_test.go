@@ -2,8 +2,6 @@ package bootbuilder_test
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,7 +35,7 @@ type removal struct {
 	// def and preferred are what loader.conf names between install and remove; "" where
 	// the name carries a hash.
 	def, preferred string
-	prepare        func(b *bench)
+	prepare        func(b *machine)
 }
 
 func removals() []removal {
@@ -57,11 +55,11 @@ func removals() []removal {
 		{name: "own-default", conf: "default memtest.conf\n", def: "memtest.conf"},
 		{name: "saved-default", conf: "default @saved\n", def: "@saved"},
 		{name: "no-default", conf: "timeout 3\n"},
-		{name: "joined-ramdisk", def: "xen-generation-2.conf", prepare: func(b *bench) {
+		{name: "joined-ramdisk", def: "xen-generation-2.conf", prepare: func(b *machine) {
 			b.write("EFI/nixos/.extra-files/microcode.img", "microcode")
 			b.edit("loader/entries/nixos-generation-2.conf", "\noptions", "\ninitrd /EFI/nixos/.extra-files/microcode.img\noptions")
 		}},
-		{name: "kernel-from-store", def: "xen-generation-2.conf", prepare: func(b *bench) {
+		{name: "kernel-from-store", def: "xen-generation-2.conf", prepare: func(b *machine) {
 			b.delete(b.one("EFI/nixos/*linux-6.12.41-bzImage.efi"))
 		}},
 	}
@@ -75,7 +73,7 @@ func TestRemove(t *testing.T) {
 		for _, layout := range allLayouts {
 			t.Run(c.name+"/"+string(layout), func(t *testing.T) {
 				t.Parallel()
-				b := newBench(t).withLayout(layout)
+				b := newMachine(t).withLayout(layout)
 				before := c.layOut(b)
 				b.install()
 				installed := b.trees()
@@ -92,7 +90,7 @@ func TestRemove(t *testing.T) {
 }
 
 // layOut is the machine before the first install.
-func (c removal) layOut(b *bench) map[string]string {
+func (c removal) layOut(b *machine) map[string]string {
 	b.t.Helper()
 	if c.xbootldr {
 		b.xboot = b.t.TempDir()
@@ -101,12 +99,13 @@ func (c removal) layOut(b *bench) map[string]string {
 	first.KernelVersion = "6.12.41"
 	b.add(fixtures.Generation{Number: 1, System: first})
 	b.add(fixtures.Generation{Number: 2, System: xenSystem("4.20.2"), Specialisations: []fixtures.Specialisation{{Name: "gaming", System: first}}})
-	b.nixos(c.boot)
+	b.nixos = c.boot
+	b.rebuild()
 	for name, data := range foreign {
 		b.write(name, data)
 	}
 	if c.conf != "" {
-		b.must(os.WriteFile(filepath.Join(b.esp, "loader/loader.conf"), []byte(c.conf), 0o644))
+		b.writeLoaderConf(c.conf)
 	}
 	if c.prepare != nil {
 		c.prepare(b)
@@ -114,7 +113,7 @@ func (c removal) layOut(b *bench) map[string]string {
 	return b.trees()
 }
 
-func (c removal) wantLoaderConf(b *bench, layout bootbuilder.Layout) {
+func (c removal) wantLoaderConf(b *machine, layout bootbuilder.Layout) {
 	b.t.Helper()
 	conf := esp.ParseLoaderConf([]byte(b.loaderConf()))
 	for key, want := range map[string]string{"default": c.def, "preferred": c.preferred} {
@@ -140,9 +139,9 @@ func TestRemoveAlone(t *testing.T) {
 	for _, layout := range allLayouts {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t).withLayout(layout)
+			b := newMachine(t).withLayout(layout)
 			b.add(fixtures.Generation{Number: 1, System: xenSystem("4.20.2")})
-			b.nixos(fixtures.SystemdBoot{})
+			b.rebuild()
 			before := b.trees()
 			b.install()
 			b.write("EFI/xen/.xen-boot-builder-3.tmp", "left by a run that was cut off")
@@ -164,7 +163,7 @@ func TestRemoveAlone(t *testing.T) {
 // TestRemoveAllLayouts has a machine whose layout was changed by somebody who did not clean up.
 func TestRemoveAllLayouts(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newMachine(t)
 	before := removal{}.layOut(b)
 	all := make(map[string]string)
 	for _, layout := range allLayouts {
@@ -183,7 +182,7 @@ func TestRemoveAllLayouts(t *testing.T) {
 // TestRemoveKeepsWhatOthersUse has a hand-written entry that starts an image and a xen.cfg of ours.
 func TestRemoveKeepsWhatOthersUse(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newMachine(t)
 	removal{}.layOut(b)
 	b.install()
 	image := b.one("EFI/xen/xen-4.20.2-*.efi")
@@ -200,7 +199,7 @@ func TestRemoveDefaultGone(t *testing.T) {
 	for _, layout := range allLayouts {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t).withLayout(layout)
+			b := newMachine(t).withLayout(layout)
 			removal{}.layOut(b)
 			b.install()
 			b.delete("loader/entries/nixos-generation-2.conf")

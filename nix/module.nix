@@ -48,6 +48,14 @@ let
 
   measured = lanzaboote.enable && lanzaboote.measuredBoot.enable or false;
 
+  # How many images systemd-pcrlock has to know at most. Without a limit Lanzaboote complains itself.
+  measuredImages =
+    let
+      stubs = if measured then lanzaboote.configurationLimit or null else null;
+      limit = if lib.isInt cfg.limit && cfg.limit > 0 then cfg.limit else stubs;
+    in
+    if stubs == null then 0 else stubs + lib.min limit stubs;
+
   # Xen's images can't be signed on aarch64, so no key is of use there.
   canSign = !isAarch64;
   signs = canSign && cfg.signing.certFile != null;
@@ -518,6 +526,10 @@ in
         ''
         ++ lib.optional (canSign && inStore cfg.signing.keyFile) ''
           boot.loader.xen-boot-builder.signing.keyFile is in the Nix store: every user of this machine can read it.
+        ''
+        ++ lib.optional (cfg.pcrlockDir != null && measuredImages > 8) ''
+          systemd-pcrlock takes 8 images, and there can be ${toString measuredImages}: NixOS' own and Xen's. Then no TPM policy is made.
+          Set boot.lanzaboote.configurationLimit = 4, or a boot.loader.xen-boot-builder.limit.
         ''
         ++ lib.optional (isAarch64 && lanzaboote.enable) ''
           On aarch64 Xen's image can't be signed: under Secure Boot the firmware refuses Xen's entries.

@@ -235,8 +235,17 @@ func TestModule(t *testing.T) {
 		{
 			name: "Lanzaboote with measured boot",
 			configuration: configuration{lanzaboote: true, nix: lanzaboote +
-				`boot.lanzaboote.measuredBoot = { enable = true; pcrs = [ 4 7 ]; pcrlockDirectory = "/persist/pcrlock.d"; };`},
+				`boot.lanzaboote.measuredBoot = { enable = true; pcrs = [ 4 7 ]; pcrlockDirectory = "/persist/pcrlock.d"; };
+				boot.lanzaboote.configurationLimit = 4;`},
 			settings: []string{"pcrlock-dir /persist/pcrlock.d"},
+			units:    []string{"systemd-pcrlock-make-policy.service"},
+		},
+		{
+			name: "Lanzaboote with measured boot of too many images",
+			configuration: configuration{lanzaboote: true, nix: lanzaboote +
+				`boot.lanzaboote.measuredBoot = { enable = true; pcrs = [ 4 ]; };
+				boot.lanzaboote.configurationLimit = 7; boot.loader.xen-boot-builder.limit = 2;`},
+			warnings: []string{"there can be 9"},
 			units:    []string{"systemd-pcrlock-make-policy.service"},
 		},
 		{

@@ -20,6 +20,8 @@ buildGoModule (finalAttrs: {
     fileset = lib.fileset.unions [
       ../go.mod
       ../go.sum
+      ../CHANGELOG.md
+      ../LICENSE
       ../README.md
       ../bootbuilder
       ../bootspec

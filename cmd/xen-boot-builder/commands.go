@@ -12,6 +12,7 @@ type command struct {
 	details string   // for help COMMAND
 	args    []string // what its arguments are called; one in brackets may be left out
 	words   bool     // takes a verbosity word
+	reads   bool     // only reads, and so may look for the ESP
 	run     func(ctx context.Context, c *commandLine, ui *ui) error
 }
 
@@ -36,7 +37,8 @@ func commands() []command {
 				"One line for each: id, Xen's version, layout, the size of all that it needs,",
 				"and whether what it names is there; below it, title and version.",
 			),
-			run: runList,
+			reads: true,
+			run:   runList,
 		},
 		{
 			name:    "verify",
@@ -46,7 +48,8 @@ func commands() []command {
 				"xen.cfg, kernel, ramdisk, the toplevel in the store, and with --sign-cert the",
 				"signature. The exit code is 1 if any can't boot.",
 			),
-			run: runVerify,
+			reads: true,
+			run:   runVerify,
 		},
 		{
 			name:    "try",

@@ -43,6 +43,7 @@ in
       _file = "/nixpkgs/nixos/modules/virtualisation/xen-dom0.nix";
       options.virtualisation.xen = {
         enable = option types.bool false;
+        dom0Resources.memory = option types.ints.unsigned 0;
       }
       // lib.optionalAttrs (nixpkgs == "new") {
         boot = {
@@ -94,6 +95,10 @@ in
     assertions = option (types.listOf types.anything) [ ];
     warnings = option (types.listOf types.str) [ ];
 
+    boot.kernelParams = option (types.listOf types.str) [ ];
+    boot.initrd.systemd.enable = option types.bool false;
+    system.build = option (types.attrsOf types.anything) { };
+
     boot.loader = {
       efi = {
         efiSysMountPoint = option types.str "/boot";
@@ -102,6 +107,7 @@ in
       systemd-boot = {
         enable = option types.bool false;
         editor = option types.bool true;
+        configurationLimit = option (types.nullOr types.int) null;
         extraInstallCommands = option types.lines "";
       }
       // lib.optionalAttrs (nixpkgs != "ancient") {

@@ -33,6 +33,7 @@ let
     # Nothing makes it executable here, module_test.go does.
     writeShellScript = name: text: builtins.toFile name "#!/bin/sh\n${text}";
     gnugrep = "/usr";
+    iputils = "/usr";
     callPackage = _: _: xen-boot-builder;
   };
 

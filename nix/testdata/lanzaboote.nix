@@ -14,6 +14,7 @@ in
 {
   options.boot.lanzaboote = {
     enable = option types.bool false;
+    configurationLimit = option (types.nullOr types.int) null;
     pkiBundle = mkOption { type = types.nullOr types.path; };
     publicKeyFile = option types.path "${cfg.pkiBundle}/keys/db/db.pem";
     privateKeyFile = option types.path "${cfg.pkiBundle}/keys/db/db.key";
@@ -28,7 +29,7 @@ in
       autoCryptenroll.enable = option types.bool false;
     };
     # Stands for lzbt with its arguments.
-    hook = mkOption { type = types.path; };
+    hook = option types.path "/lzbt";
   };
 
   config = lib.mkIf cfg.enable {

@@ -46,6 +46,7 @@ let
       filter
       head
       isAttrs
+      isInt
       isList
       isString
       length
@@ -58,6 +59,7 @@ let
     optionals = condition: list: if condition then list else [ ];
     optionalAttrs = condition: set: if condition then set else { };
     toList = value: if isList value then value else [ value ];
+    min = a: b: if a < b then a else b;
     last = list: builtins.elemAt list (length list - 1);
     unique = foldl' (seen: e: if elem e seen then seen else seen ++ [ e ]) [ ];
     mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);

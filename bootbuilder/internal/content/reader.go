@@ -203,7 +203,7 @@ func (r *Reader) stream(ctx context.Context, w io.Writer, s Source) error {
 	case n != size:
 		err = errChanged
 	case planned && [sha256.Size]byte(h.Sum(nil)) != want.Sum:
-		err = errors.New("it is not what it was when the run was planned")
+		err = errNotPlanned
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", r.Path(s), err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
@@ -98,6 +99,10 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	if b.xen.Store, err = r.Resolve(g.Spec.Xen.EFIPath); err != nil {
 		return Files{}, generation.Skipped(generation.XenMissing, err)
 	}
+	if o.Layout != Shared && b.isARM() {
+		return Files{}, generation.Skipped(generation.ImageInvalid, fmt.Errorf(
+			"Xen for aarch64 has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
+	}
 	switch o.Layout {
 	case Embedded:
 		err = b.embedded(ctx)
@@ -112,6 +117,19 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	b.advise()
 	return b.files, nil
 }
+
+// Possible is the layout that a machine can have, where another was not asked for by name.
+func Possible(l Layout, system string) Layout {
+	if strings.HasPrefix(system, armPrefix) {
+		return Shared
+	}
+	return l
+}
+
+// armPrefix starts Nix' name of the platform.
+const armPrefix = "aarch64-"
+
+func (b *builder) isARM() bool { return strings.HasPrefix(b.g.Spec.System, armPrefix) }
 
 // builder makes the files of one generation.
 type builder struct {

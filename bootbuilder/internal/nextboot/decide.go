@@ -67,6 +67,7 @@ func (p *planner) plan() {
 		}
 		p.apply()
 	}
+	p.disarm()
 	p.mend()
 }
 
@@ -423,7 +424,7 @@ func (p *planner) finish() {
 		}
 	}
 	vars := p.in.Vars
-	if p.d.OneShot != "" {
+	if p.d.OneShot != "" || p.d.Disarm {
 		vars.OneShot = p.d.OneShot
 	}
 	p.d.Next = Starts(text, vars, p.in.After, p.in.Version)

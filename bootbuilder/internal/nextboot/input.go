@@ -66,6 +66,8 @@ type Input struct {
 	Proven []Proof // what was blessed, the last one first
 	Tried  string  // the toplevel that was put on trial last, "" for none
 	CanArm bool    // LoaderEntryOneShot can be written
+
+	noArm bool // only loader.conf is decided
 }
 
 // Code tells warnings apart.
@@ -114,6 +116,7 @@ type Decision struct {
 	Then   Start // what starts after that: the same, unless something is started once only
 
 	OneShot string // the value to write to LoaderEntryOneShot, "" to leave it
+	Disarm  bool   // LoaderEntryOneShot is to be removed: it names a trial that nobody wants any more
 	Trial   int    // the generation on trial, as an index; -1 for none
 
 	Warnings []Warning

@@ -15,7 +15,7 @@ func (p *planner) trial(x Entry, may bool) bool {
 		p.startXen(x)
 		return true
 	}
-	if may {
+	if may && !p.in.noArm {
 		p.arm(x)
 	}
 	if p.in.Refused || p.in.Remove || !may && !p.r.gens[p.g].Failed {
@@ -33,6 +33,18 @@ func (p *planner) trial(x Entry, may bool) bool {
 		}
 	}
 	return false
+}
+
+// disarm takes back a shot at a Xen entry that this run does not want: after a rollback, or where Xen
+// is switched off.
+func (p *planner) disarm() {
+	armed := p.in.Vars.OneShot
+	if armed == "" || p.d.OneShot != "" || p.in.noArm || !p.in.CanArm || !(p.in.Policy == Trial || p.in.Remove) {
+		return
+	}
+	if _, what := p.r.means(armed, true); what == xenValue {
+		p.d.Disarm = true
+	}
 }
 
 // startProven makes loader.conf start the Xen entry of another generation than the default one.
