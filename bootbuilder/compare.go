@@ -26,7 +26,7 @@ type CompareReport struct {
 // Compare compares two generations, each given by number, profile link, toplevel, or the id of its
 // entry. It needs a root; a generation needs no place in the menu.
 func Compare(ctx context.Context, target Target, options InspectOptions, before, after string) (*CompareReport, error) {
-	i, err := newInspector(target, options)
+	i, err := newInspector(target, options, withRoot)
 	if err != nil {
 		return nil, err
 	}

@@ -30,10 +30,10 @@ type Facts struct {
 func factsOf(g generation.Generation) Facts {
 	f := Facts{
 		Number: g.Name.Generation, Profile: g.Name.Profile, Specialisation: g.Name.Specialisation,
-		Built: dayIn(g.Described.Version),
+		Built: dayIn(g.Menu().Version), // a copied root has another change time
 	}
 	if f.Built == "" {
-		f.Built = dayIn(g.Menu().Version)
+		f.Built = dayIn(g.Described.Version)
 	}
 	if g.Spec == nil {
 		return f

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,14 +91,15 @@ type TryReport struct {
 	Then   Start  `json:"then"`  // what starts after that
 }
 
-// Try starts an entry once, at the next boot only. id is one that [List] shows, NixOS' or ours.
+// Try starts an entry once, at the next boot only. id is one that [List] shows, NixOS' or ours, or the number of a
+// generation, which stands for its Xen entry.
 func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, error) {
 	t, err := newTrial(ctx, target, m)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
-	e, value, err := nextboot.Try(id, t.world.input.Before, t.world.input.Version)
+	e, value, err := nextboot.Try(t.numbered(id), t.world.input.Before, t.world.input.Version)
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -116,6 +118,25 @@ func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, 
 		Schema: ReportSchema, Entry: e.ID(), Value: value,
 		Then: Start{Entry: then.ID, Reason: then.Reason(), Xen: then.Entry.Kind.Ours()},
 	}, nil
+}
+
+// numbered is the Xen entry of a generation of the system profile, given by its number; any other id stays.
+func (t *trial) numbered(id string) string {
+	number, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return id
+	}
+	for _, g := range t.found {
+		if g.Name.Generation != number || g.Name.Profile != "" || g.Name.Specialisation != "" {
+			continue
+		}
+		for _, e := range t.world.input.Before {
+			if e.Kind.Ours() && e.Toplevel != "" && e.Toplevel == g.Toplevel {
+				return e.ID()
+			}
+		}
+	}
+	return id
 }
 
 // armHint says what the user can do where LoaderEntryOneShot can't be written.

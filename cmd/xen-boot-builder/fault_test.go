@@ -39,19 +39,16 @@ func testFaults(t *testing.T, b binary) {
 			slots := make(chan struct{}, 2)
 			n := 0
 			for _, fault := range faults {
-				seen := make(map[sysCall]int)
 				for _, c := range l.calls {
-					c.args = ""
-					seen[c]++
 					if n++; n%step != 0 {
 						continue
 					}
-					nth, at := seen[c], fmt.Sprintf("%d-%s", n, c.name)
+					at := fmt.Sprintf("%d-%s", n, c.name)
 					slots <- struct{}{}
 					wg.Go(func() {
 						defer func() { <-slots }()
-						if err := l.inject(filepath.Join(l.dir, at), c, nth, fault); err != nil {
-							t.Errorf("%s at %s of %s (%d): %v", fault, c.name, c.path, nth, err)
+						if err := l.inject(filepath.Join(l.dir, at), c, fault); err != nil {
+							t.Errorf("%s at %s of %s (%d): %v", fault, c.name, c.path, c.nth, err)
 						}
 					})
 				}
@@ -143,7 +140,7 @@ func (l *faultLab) args(esp string) []string {
 }
 
 // inject makes a copy of the machine, has a run fail, and looks at what is left.
-func (l *faultLab) inject(dir string, c sysCall, nth int, fault string) error {
+func (l *faultLab) inject(dir string, c sysCall, fault string) error {
 	esp := filepath.Join(dir, "esp")
 	if err := copyTree(l.before, esp); err != nil {
 		return err
@@ -152,11 +149,11 @@ func (l *faultLab) inject(dir string, c sysCall, nth int, fault string) error {
 	if rest, ok := strings.CutPrefix(c.path, "ESP"); ok {
 		c.path = esp + rest
 	}
-	r, hit, err := l.b.injected(filepath.Join(dir, "log"), c, nth, fault, l.args(esp)...)
+	r, hit, err := l.b.injected(filepath.Join(dir, "log"), c, c.nth, fault, l.args(esp)...)
 	if err != nil {
 		return err
 	}
-	if !hit && nth > 1 {
+	if !hit && c.nth > 1 {
 		return nil // strace counts for each thread, and the thread was another one this time
 	}
 	if !hit {
