@@ -25,6 +25,59 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
 
+// TestPeerLanzaboote evaluates with Lanzaboote's own module what TestModule does with a stand-in.
+func TestPeerLanzaboote(t *testing.T) {
+	lanzabooteModule, nixpkgs := os.Getenv("XBB_LANZABOOTE"), os.Getenv("XBB_NIXPKGS")
+	if lanzabooteModule == "" || nixpkgs == "" {
+		t.Skip("Lanzaboote's module or nixpkgs' lib is not given")
+	}
+	for _, test := range moduleCases() {
+		if !test.lanzaboote || test.name == "module off" {
+			continue
+		}
+		t.Run(test.name, func(t *testing.T) {
+			var e evaluated
+			args := append(test.args(t, "/pkg", filepath.Join(nixpkgs, "lib")), "--argstr", "lanzabooteModule", lanzabooteModule)
+			if len(test.failed) > 0 {
+				// Nothing more can be evaluated, as a system with a failed assertion isn't.
+				args = append(args, "--argstr", "what", "assertions")
+				test.settings, test.hook = nil, "-"
+			}
+			newStore(t).eval(t, &e, "testdata/evaluate.nix", args...)
+			checkSettings(t, e.settings(t), test.settings)
+			// It has assertions of its own.
+			e.Failed = slices.DeleteFunc(e.Failed, func(m string) bool { return strings.Contains(m, "boot.lanzaboote.configurationLimit") })
+			checkParts(t, "failed assertions", e.Failed, test.failed)
+			checkParts(t, "warnings", e.Warnings, test.warnings)
+			if test.hook == "" && !strings.HasSuffix(e.InstallHook, "-install-lanzaboote-and-xen") {
+				t.Errorf("Lanzaboote's hook is not wrapped: %s", e.InstallHook)
+			}
+		})
+	}
+}
+
+// TestPeerNixpkgs evaluates a small system with all of nixpkgs' modules: the hook is ours alone, with either Xen module.
+func TestPeerNixpkgs(t *testing.T) {
+	nixpkgs := os.Getenv("XBB_NIXPKGS_COMPLETE")
+	if nixpkgs == "" {
+		t.Skip("nixpkgs is not given complete")
+	}
+	var got struct {
+		Hook   string
+		Failed []string
+	}
+	newStore(t).eval(t, &got, "testdata/nixpkgs.nix", "--argstr", "nixpkgs", nixpkgs)
+	want := regexp.MustCompile(`^\n?\S+/bin/xen-boot-builder install --config \S+ --verbosity info$`)
+	if !want.MatchString(got.Hook) {
+		t.Errorf("extraInstallCommands are %q", got.Hook)
+	}
+	for _, message := range got.Failed {
+		if strings.Contains(message, "xen-boot-builder") {
+			t.Error(message)
+		}
+	}
+}
+
 // TestPeerBuilder puts nixpkgs' systemd-boot-builder.py before our hook, as install-systemd-boot.sh does, and takes both through
 // the life of a machine. XBB_BUILDERS has the builders, separated by colons.
 func TestPeerBuilder(t *testing.T) {
