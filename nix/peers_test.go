@@ -102,6 +102,54 @@ func TestPeerBuilder(t *testing.T) {
 	}
 }
 
+// TestPeerLzbt puts the real lzbt before our hook. XBB_LZBT is its path; "stand-in" is the fixtures' imitation, to try the test
+// itself. XBB_STUB is a stub for it to fill, by default systemd's.
+func TestPeerLzbt(t *testing.T) {
+	lzbt := os.Getenv("XBB_LZBT")
+	if lzbt == "" {
+		t.Skip("no lzbt is given")
+	}
+	firmware.Need(t, "bootctl", "sbsign")
+	l := newLife(t, "unified", false)
+	l.lanzaboote = true
+	l.inNamespace(func() {
+		l.lzbt(lzbt)
+		l.live()
+	})
+}
+
+// lzbt makes the script of lzbt as Lanzaboote's hook calls it, and of our hook.
+func (l *life) lzbt(program string) {
+	dir := l.TempDir()
+	layOutKeys(l.T, dir)
+	conf := filepath.Join(dir, "loader.conf")
+	if err := os.WriteFile(conf, []byte("timeout 5\nconsole-mode keep\neditor true\ndefault nixos-*\n"), 0o644); err != nil {
+		l.Fatal(err)
+	}
+	stub := "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+	if s := os.Getenv("XBB_STUB"); s != "" {
+		stub = s
+	}
+	hook := filepath.Join(dir, "install-lanzaboote")
+	text := "#!/bin/sh\nLANZABOOTE_STUB=" + stub + " exec " + program + " install --system x86_64-linux --systemd /usr --systemd-boot-loader-config " + conf +
+		" --configuration-limit 0 --allow-unsigned false --public-key=" + dir + "/keys/db/db.pem --private-key=" + dir + "/keys/db/db.key " +
+		l.esp + " /nix/var/nix/profiles/system-*-link\n"
+	if program == "stand-in" {
+		text = "#!/bin/sh\n"
+		l.before = func() {
+			sign := func(image []byte) ([]byte, error) { return image, nil }
+			if _, err := l.fix.InstallLanzaboote(l.esp, fixtures.Lanzaboote{Sign: sign}); err != nil {
+				l.Fatal(err)
+			}
+		}
+	}
+	if err := os.WriteFile(hook, []byte(text), 0o755); err != nil {
+		l.Fatal(err)
+	}
+	l.script = l.machine.evaluate(l.T, lanzabooteConfiguration(hook, dir, "")).InstallHook + ` "$@"`
+	l.hook = l.machine.evaluate(l.T, configuration{nix: systemdBoot + "boot.loader.xen-boot-builder.signing.pkiBundle = " + nixString(dir) + ";\n"}).Hook
+}
+
 // life is a machine that is administered.
 type life struct {
 	*testing.T
@@ -113,6 +161,10 @@ type life struct {
 	// script is the whole installer: the builder, and our hook.
 	script, hook string
 	step         string
+	// lanzaboote is whether the machine has Lanzaboote: it knows the system profile only, and starts its newest generation.
+	lanzaboote bool
+	// before runs before the script.
+	before func()
 }
 
 func newLife(t *testing.T, layout string, xbootldr bool) *life {
@@ -254,8 +306,14 @@ func (l *life) live() {
 		{"bootspec version 1", add(fixtures.Generation{Number: 11, System: v1})},
 		{"all Xen gone", l.withoutXen},
 	} {
+		if l.lanzaboote && (step.name == "a second profile" || step.name == "rollback to the third") {
+			continue
+		}
 		l.step = fmt.Sprintf("step %d, %s", i+1, step.name)
 		step.do()
+		if l.before != nil {
+			l.before()
+		}
 		l.rebuild()
 		l.look()
 		if l.Failed() {
@@ -483,6 +541,12 @@ func (l *life) lookAtDefault(started map[string]string) {
 	if def.System.Xen != nil {
 		if got != started[def.Path] {
 			l.Errorf("%s: %s starts, and %s is the Xen entry of the default", l.step, got, started[def.Path])
+		}
+		return
+	}
+	if l.lanzaboote {
+		if got != "nixos-*" {
+			l.Errorf("%s: %s starts, and the default %s has no Xen", l.step, got, def.Path)
 		}
 		return
 	}
