@@ -56,7 +56,8 @@ func commands() []command {
 			summary: "start an entry once, at the next boot only",
 			details: lines(
 				"Writes LoaderEntryOneShot, which systemd-boot forgets by itself: a hang, a panic",
-				"or a power cycle leads back to what loader.conf starts. ID is one that list shows.",
+				"or a power cycle leads back to what loader.conf starts. ID is one that list",
+				"shows.",
 			),
 			args: []string{"ID"},
 			run:  runTry,

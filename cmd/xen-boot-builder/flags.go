@@ -74,7 +74,7 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "keep a systemd-pcrlock component for each unified image in this directory"},
 		{name: "dry-run", short: "n", by: installer, into: &c.dryRun,
 			usage: "show what would change; write nothing"},
-		{name: "verbosity", arg: "WORD", words: plain(verbosities()), by: installer, into: (*string)(&c.verbosity),
+		{name: "verbosity", arg: "WORD", words: plain(verbosities()), by: installer + " bless", into: (*string)(&c.verbosity),
 			usage: "the same as the word at the end"},
 		{name: "json", by: reports, into: &c.json,
 			usage: "one JSON document instead of text"},
