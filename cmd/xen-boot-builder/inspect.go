@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // runList lists the Xen entries.
@@ -16,7 +13,12 @@ func runList(ctx context.Context, c *commandLine, ui *ui) error {
 	options := bootbuilder.InspectOptions{EFIVars: c.efivars()}
 	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		return bootbuilder.List(ctx, target, options)
-	}, ui.renderList)
+	}, func(i *bootbuilder.Inspection) {
+		if len(c.esps) > 1 {
+			ui.printf("%s\n", ui.paint(bold, printable(i.ESP)))
+		}
+		ui.renderList(i)
+	})
 }
 
 // runVerify says which of them can boot; one that can't is a failure.
@@ -75,59 +77,6 @@ type inspectionDocument struct {
 	ESPs    []*bootbuilder.Inspection `json:"esps"`
 }
 
-// renderList prints a table that fits 80 columns: what is too long for its column is cut
-// on the right, but for the id.
-func (u *ui) renderList(i *bootbuilder.Inspection) {
-	if len(i.Entries) == 0 {
-		u.printf("no Xen entries on %s\n", printable(i.Boot))
-		return
-	}
-	rows := [][]string{{"ENTRY", "XEN", "LAYOUT", "SIZE", "STATE"}}
-	for _, e := range i.Entries {
-		id := strings.TrimSuffix(strings.TrimSuffix(e.ID, ".conf"), ".efi")
-		if e.Default {
-			id += " *"
-		}
-		rows = append(rows, []string{printable(id), orDash(printable(e.XenVersion)), string(e.Layout), esp.FormatSize(e.Size), stateWord(e)})
-	}
-	widths := columnWidths(rows)
-	for n, row := range rows {
-		line := ""
-		for col, cell := range row {
-			if col == len(row)-1 {
-				cell = u.paint(stateSGR(n, i), cell)
-			}
-			line += pad(cell, widths[col], col == len(row)-1)
-		}
-		u.printf("%s\n", line)
-		if n == 0 {
-			continue
-		}
-		e := i.Entries[n-1]
-		if text := printable(strings.TrimSpace(e.Title + ": " + e.Version)); text != ":" {
-			u.printf("  %s\n", cut(text, 78))
-		}
-		for _, p := range e.Problems {
-			u.printf("  %s\n", u.paint(red, printable(p)))
-		}
-	}
-	if slices.ContainsFunc(i.Entries, func(e bootbuilder.EntryStatus) bool { return e.Default }) {
-		u.printf("* is what loader.conf starts\n")
-	}
-}
-
-func stateWord(e bootbuilder.EntryStatus) string {
-	return string(e.Health)
-}
-
-func stateSGR(row int, i *bootbuilder.Inspection) screen.Style {
-	switch {
-	case row == 0:
-		return bold
-	}
-	return healthStyle(i.Entries[row-1].Health)
-}
-
 func healthStyle(h bootbuilder.Health) screen.Style {
 	switch h {
 	case bootbuilder.OK:
@@ -136,32 +85,6 @@ func healthStyle(h bootbuilder.Health) screen.Style {
 		return cyan
 	}
 	return red
-}
-
-func columnWidths(rows [][]string) []int {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for n, cell := range row {
-			widths[n] = max(widths[n], len([]rune(cell)))
-		}
-	}
-	return widths
-}
-
-func pad(cell string, width int, last bool) string {
-	if last {
-		return cell
-	}
-	return cell + strings.Repeat(" ", width-len([]rune(cell))+2)
-}
-
-// cut shortens a text to so many characters.
-func cut(s string, width int) string {
-	r := []rune(s)
-	if len(r) <= width {
-		return s
-	}
-	return string(r[:width-1]) + "…"
 }
 
 func orDash(s string) string {
