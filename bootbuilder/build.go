@@ -44,6 +44,7 @@ func build(
 	b := builder{reader: reader, inv: inv, options: options, planned: make(map[esp.Key]string)}
 	o := layout.Options{
 		Layout: options.Layout, Certificate: options.Certificate, UnverifiedInitrds: options.SignUnverifiedInitrds,
+		KeepDebug: options.KeepDebug,
 		Installed: inv.Unified, Busy: inv.Working,
 	}
 	switch {

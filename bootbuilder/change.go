@@ -40,7 +40,7 @@ func changeOf(
 			c.StalePayload = append(c.StalePayload, placeOf(p))
 		}
 	}
-	if conf.changed(next) || next.Detour.Conf != nil {
+	if conf.changed(next) || next.Detour.Conf != nil && v.removes() {
 		c.LoaderConf = &transaction.ConfChange{
 			Place:  transaction.Place{FS: target.ESP, Name: bootname.LoaderConf},
 			Before: conf.text, After: next.Conf, Detour: next.Detour.Conf,

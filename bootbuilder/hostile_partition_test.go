@@ -69,7 +69,7 @@ func TestLoaderConfWithNUL(t *testing.T) {
 	v := newVictim(t)
 	v.write("loader/loader.conf", "default nixos-generation-3.conf\n\x00default nixos-generation-1.conf\n")
 	v.install()
-	if got, want := v.read("loader/loader.conf"), "default xen-generation-3.conf\n\x00default nixos-generation-1.conf\n"; got != want {
+	if got, want := v.read("loader/loader.conf"), "default xen-generation-3.conf\n\x00default nixos-generation-1.conf"; got != want {
 		t.Errorf("loader.conf is %q, want %q", got, want)
 	}
 }
@@ -91,7 +91,7 @@ func TestDirectoryWithNameOfEntry(t *testing.T) {
 }
 
 // TestKeptDefault: generation 2 can't be rebuilt. loader.conf, which the script made start its
-// entry, goes on to do so where that is kept, and gives NixOS back where it goes.
+// entry, goes on to do so where it is to be kept, and gives NixOS back otherwise.
 func TestKeptDefault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -100,10 +100,10 @@ func TestKeptDefault(t *testing.T) {
 		mode    bootbuilder.DefaultMode
 		want    string
 	}{
-		"whole":                {"", false, bootbuilder.DefaultXen, "xen-generation-2.conf"},
+		"whole":                {"", false, bootbuilder.DefaultXen, "nixos-generation-2.conf"},
 		"whole, keep":          {"", false, bootbuilder.DefaultKeep, "xen-generation-2.conf"},
 		"whole, nixos":         {"", false, bootbuilder.DefaultNixOS, "nixos-generation-2.conf"},
-		"with a counter":       {"2-1", false, bootbuilder.DefaultXen, "xen-generation-2.conf"},
+		"with a counter":       {"2-1", false, bootbuilder.DefaultXen, "nixos-generation-2.conf"},
 		"with a counter, keep": {"2-1", false, bootbuilder.DefaultKeep, "xen-generation-2.conf"},
 		"goes":                 {"", true, bootbuilder.DefaultXen, "nixos-generation-2.conf"},
 	} {
@@ -131,7 +131,7 @@ func TestKeptDefault(t *testing.T) {
 			if err := v.tryInstall().Err; err != nil {
 				t.Error(err)
 			}
-			if got, want := v.read("loader/loader.conf"), "default "+c.want+"\n"; got != want {
+			if got, want := v.loaderConf(), "default "+c.want; got != want {
 				t.Errorf("loader.conf is %q, want %q", got, want)
 			}
 		})

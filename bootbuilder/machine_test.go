@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -247,7 +248,10 @@ func (m *machine) wantHealthy() {
 // onXBOOTLDR is in front of a name on XBOOTLDR.
 const onXBOOTLDR = "xbootldr:"
 
-// trees is all that is there, padding aside; a directory's name ends in a slash.
+// counted is how loader.conf names an entry with a boot counter, for every systemd-boot: the id, with or without it.
+var counted = regexp.MustCompile(`\[\+\.\]\[1-9([ce])\]\*(onf|fi)`)
+
+// trees is all that is there, padding and patterns for boot counters aside; a directory's name ends in a slash.
 func (m *machine) trees() map[string]string {
 	m.t.Helper()
 	all := withoutPadding(snapshot(m.t, m.esp))
@@ -262,7 +266,7 @@ func (m *machine) trees() map[string]string {
 func withoutPadding(tree map[string]string) map[string]string {
 	for name, text := range tree {
 		if isPadded(name) {
-			tree[name] = unpadded(text)
+			tree[name] = counted.ReplaceAllString(unpadded(text), ".$1$2")
 		}
 	}
 	return tree
@@ -435,13 +439,13 @@ func (m *machine) image(id string) string {
 	return m.one("EFI/Linux/" + id + hash16 + ".efi")
 }
 
-// loader.conf and its default.
+// loader.conf and its default, padding and patterns for boot counters aside.
 
 func (m *machine) loaderConf() string {
 	m.t.Helper()
 	data, err := os.ReadFile(filepath.Join(m.esp, "loader/loader.conf"))
 	m.must(err)
-	return unpadded(string(data))
+	return counted.ReplaceAllString(unpadded(string(data)), ".$1$2")
 }
 
 func (m *machine) writeLoaderConf(text string) {

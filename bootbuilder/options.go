@@ -27,6 +27,8 @@ type Options struct {
 	// SignUnverifiedInitrds lets initrds be signed that lie on the ESP by definition
 	// (org.nixos.extra-initrd.v1), where anybody could have changed them.
 	SignUnverifiedInitrds bool
+	// KeepDebug keeps Xen's debug sections, which no loader reads.
+	KeepDebug bool
 	// EFIVars is the directory of the EFI variables of the machine that the target belongs to
 	// (efivarfs), or "" where that is not the running one.
 	EFIVars string

@@ -147,6 +147,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if spaceErr != nil && !errors.As(spaceErr, &noSpace) {
 		return nil, spaceErr
 	}
+	warnings = append(warnings, passedOver(target, found)...)
 	warnings = append(warnings, advice...)
 	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
 	return &Plan{
@@ -204,10 +205,10 @@ func (p *Plan) Check() error {
 
 // failed is the error of a default generation that could not be built: everything else may be in
 // place, but what the machine starts is not what was asked for. One without a boot.json is
-// none: nothing says that it has Xen.
+// none: nothing says that it has Xen. Nor is an entry that selects no generation.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
-		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing {
+		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.skip.Reason == UnknownGeneration {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {

@@ -2,6 +2,7 @@ package bootbuilder_test
 
 import (
 	"maps"
+	"path"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ var foreign = map[string]string{
 	"loader/entries/xen-rescue.conf":         "title Rescue\nefi /EFI/xen/rescue/xen.efi\n",
 	"loader/entries/xen-generation-900.conf": "title By hand\nefi /EFI/memtest/memtest.efi\n",
 	"loader/entries/memtest.conf":            "title Memtest\nefi /EFI/memtest/memtest.efi\n",
+	"EFI/memtest/memtest.efi":                "by hand",
 	"EFI/xen/rescue/xen.efi":                 "by hand",
 	"EFI/xen/rescue/xen-generation-1.cfg":    "by hand",
 	"EFI/xen/xen.efi":                        "by hand",
@@ -35,7 +37,9 @@ type removal struct {
 	// def and preferred are what loader.conf names between install and remove; "" where
 	// the name carries a hash.
 	def, preferred string
-	prepare        func(b *machine)
+	// after is loader.conf after remove; "" for as it was.
+	after   string
+	prepare func(b *machine)
 }
 
 func removals() []removal {
@@ -45,9 +49,9 @@ func removals() []removal {
 		{name: "xbootldr", xbootldr: true, def: "xen-generation-2.conf"},
 		{name: "older-default", conf: long, def: "xen-generation-1.conf"},
 		{name: "specialisation", conf: "default nixos-generation-2-specialisation-gaming.conf\n", def: "xen-generation-2-specialisation-gaming.conf"},
-		{name: "glob", conf: "default nixos-*\ntimeout 5\n", def: "xen-*"},
-		{name: "glob-of-one", conf: "default nixos-generation-2*\n", def: "xen-generation-2*"},
-		{name: "glob-of-nothing", conf: "default nixos-generation-?\n", def: "nixos-generation-?"}, // ids end in .conf
+		{name: "glob", conf: "default nixos-*\ntimeout 5\n", def: "xen-generation-2.conf", after: "default nixos-generation-2.conf\ntimeout 5"},
+		{name: "glob-of-one", conf: "default nixos-generation-2*\n", def: "xen-generation-2.conf", after: "default nixos-generation-2.conf"},
+		{name: "glob-of-nothing", conf: "default nixos-generation-?\n", def: "xen-generation-2.conf", after: "default nixos-generation-2.conf"}, // ids end in .conf
 		{name: "preferred", conf: "preferred nixos-generation-2.conf\ndefault nixos-*\n", preferred: "xen-generation-2.conf", def: "nixos-*"},
 		{name: "hash-names", boot: fixtures.SystemdBoot{Names: fixtures.ContentHashNames}},
 		{name: "hash-names-counted", boot: fixtures.SystemdBoot{Names: fixtures.ContentHashNames, Tries: 3}, def: "nixos-*"},
@@ -65,8 +69,8 @@ func removals() []removal {
 	}
 }
 
-// TestRemove wants remove to bring back what stood before the first install, and the next
-// install what stood before remove.
+// TestRemove wants remove to bring back the files from before the first install, and the next
+// install those from before remove.
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	for _, c := range removals() {
@@ -78,10 +82,13 @@ func TestRemove(t *testing.T) {
 				b.install()
 				installed := b.trees()
 				c.wantLoaderConf(b, layout)
+				if c.after != "" {
+					before["loader/loader.conf"] = c.after
+				}
 				b.remove()
-				b.wantTrees(before)
+				b.wantFilesAs(before)
 				b.remove()
-				b.wantTrees(before)
+				b.wantFilesAs(before)
 				b.install()
 				b.wantTrees(installed)
 			})
@@ -133,7 +140,7 @@ func (c removal) wantLoaderConf(b *machine, layout bootbuilder.Layout) {
 	}
 }
 
-// TestRemoveAlone has a machine that has nothing but ours beside NixOS: the directories go, too.
+// TestRemoveAlone has a machine that has nothing but ours beside NixOS: only the directories stay.
 func TestRemoveAlone(t *testing.T) {
 	t.Parallel()
 	for _, layout := range allLayouts {
@@ -147,7 +154,7 @@ func TestRemoveAlone(t *testing.T) {
 			b.write("EFI/xen/.xen-boot-builder-3.tmp", "left by a run that was cut off")
 			b.remove()
 			after := b.trees()
-			maps.DeleteFunc(after, func(name, _ string) bool { return name == "EFI/Linux/" }) // belongs to all
+			maps.DeleteFunc(after, func(name, _ string) bool { return name == "EFI/Linux/" || name == "EFI/xen/" })
 			for name := range after {
 				if _, ok := before[name]; !ok {
 					t.Errorf("%s is left", name)
@@ -186,14 +193,15 @@ func TestRemoveKeepsWhatOthersUse(t *testing.T) {
 	removal{}.layOut(b)
 	b.install()
 	image := b.one("EFI/xen/xen-4.20.2-*.efi")
-	b.write("loader/entries/mine.conf", "title Mine\nefi /"+image+"\noptions xen.efi -cfg=xen-generation-2.cfg\n")
+	cfg := b.cfg("xen-generation-2")
+	b.write("loader/entries/mine.conf", "title Mine\nefi /"+image+"\noptions xen.efi -cfg="+path.Base(cfg)+"\n")
 	b.remove()
 	b.wantFiles("EFI/xen/xen-[0-9]*.efi", image)
-	b.wantFiles("EFI/xen/xen-generation-*.cfg", "EFI/xen/xen-generation-2.cfg")
+	b.wantFiles("EFI/xen/xen-generation-*.cfg", cfg)
 	b.wantFiles("loader/entries/xen-generation-?.conf")
 }
 
-// TestRemoveDefaultGone has a Xen default whose NixOS entry is gone: NixOS' newest starts then.
+// TestRemoveDefaultGone has a Xen default whose NixOS entry is gone: NixOS' newest starts then, by its name.
 func TestRemoveDefaultGone(t *testing.T) {
 	t.Parallel()
 	for _, layout := range allLayouts {
@@ -204,7 +212,7 @@ func TestRemoveDefaultGone(t *testing.T) {
 			b.install()
 			b.delete("loader/entries/nixos-generation-2.conf")
 			b.remove()
-			b.wantDefault("nixos-*")
+			b.wantDefault("nixos-generation-1.conf")
 			b.wantFiles("EFI/xen/xen-generation-*")
 			b.wantFiles("EFI/Linux/xen-generation-*")
 			b.wantFiles("EFI/nixos/xen-generation-*")

@@ -2,6 +2,7 @@ package bootbuilder_test
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -14,32 +15,45 @@ import (
 // cluster is that of a large FAT32.
 const cluster = 4096
 
-// tight is a file system that says it has so much room, in clusters. It notes writes.
+// tight is a file system that says it has so much disk space, in clusters, and what is removed
+// meanwhile. It notes writes.
 type tight struct {
 	esp.FS
 	free    int64
 	changes *int
 }
 
-func (f tight) Space() (esp.Space, error) {
+func (f *tight) Space() (esp.Space, error) {
 	return esp.Space{Free: f.free * cluster, Total: 1 << 30, Cluster: cluster}, nil
 }
 
-func (f tight) Create(name string) (esp.Writer, error) {
+func (f *tight) Create(name string) (esp.Writer, error) {
 	*f.changes++
 	return f.FS.Create(name)
 }
 
-func (f tight) Remove(name string) error {
-	*f.changes++
+func (f *tight) Remove(name string) error {
+	f.gone(name)
 	return f.FS.Remove(name)
+}
+
+func (f *tight) Drop(name string) (io.Closer, error) {
+	f.gone(name)
+	return f.FS.Drop(name)
+}
+
+func (f *tight) gone(name string) {
+	*f.changes++
+	if info, err := f.FS.Stat(name); err == nil {
+		f.free += (info.Size() + cluster - 1) / cluster
+	}
 }
 
 // installWith installs where so many clusters are free.
 func (m *machine) installWith(free int64) (r run, changes int) {
 	m.t.Helper()
 	m.open(func(target bootbuilder.Target) {
-		r = m.installOn(bootbuilder.NewTarget(tight{target.ESP, free, &changes}, nil))
+		r = m.installOn(bootbuilder.NewTarget(&tight{target.ESP, free, &changes}, nil))
 	})
 	if r.Report == nil {
 		m.t.Fatal(r.Err)

@@ -38,6 +38,7 @@ type commandLine struct {
 	signCommand       string
 	runSecrets        string
 	unverifiedInitrds bool
+	keepDebug         bool
 	blessCheck        string
 	pcrlockDir        string
 	dryRun            bool

@@ -66,6 +66,8 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "where an initrd is made anew, run its generation's own program that appends the secrets"},
 		{name: "sign-unverified-initrds", by: "install", into: &c.unverifiedInitrds,
 			usage: "sign initrds, too, that lie on the ESP by definition, where anybody could have changed them"},
+		{name: "keep-debug", by: "install", into: &c.keepDebug,
+			usage: "keep the debug sections of Xen's image, which no loader reads"},
 		{name: "check", arg: "COMMAND", by: "bless", into: &c.blessCheck,
 			usage: "run this by the shell first; if it fails, nothing is blessed"},
 		{name: "pcrlock-dir", arg: "DIR", by: installer, into: &c.pcrlockDir,

@@ -29,6 +29,7 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		DryRun:      c.dryRun,
 
 		SignUnverifiedInitrds: c.unverifiedInitrds,
+		KeepDebug:             c.keepDebug,
 	}
 	lock, err := c.openPCRLock(ctx)
 	if err != nil {

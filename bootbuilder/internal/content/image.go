@@ -21,6 +21,8 @@ type Image struct {
 	Sections []Section
 	// Certificate is of who signs it; nil for an image that stays unsigned.
 	Certificate *x509.Certificate
+	// KeepDebug keeps the base's debug sections, which no loader reads.
+	KeepDebug bool
 }
 
 // Section is one added section: a text, or the joined content of files.
@@ -71,6 +73,9 @@ func (m Image) Sum(ctx context.Context, r *Reader) (sum [sha256.Size]byte, err e
 	}
 	if m.Certificate != nil {
 		fmt.Fprintf(h, "%x\n", sha256.Sum256(m.Certificate.Raw))
+	}
+	if m.KeepDebug {
+		fmt.Fprintln(h, "with debug sections")
 	}
 	h.Sum(sum[:0])
 	return sum, nil
@@ -151,6 +156,9 @@ func (m Image) assemble(r *Reader, use func(*assembly) error) error {
 		return err
 	}
 	defer base.Close()
+	if !m.KeepDebug {
+		image, _ = image.WithoutDebug()
+	}
 	out := &assembly{image: m, r: r}
 	var add []pe.NewSection
 	for _, s := range m.Sections {

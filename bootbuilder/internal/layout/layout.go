@@ -80,6 +80,8 @@ type Options struct {
 	// UnverifiedInitrds lets initrds be signed that lie on the ESP by definition and that
 	// nothing vouches for.
 	UnverifiedInitrds bool
+	// KeepDebug keeps Xen's debug sections, which no loader reads.
+	KeepDebug bool
 	// Secrets runs a generation's own program on its initrd; nil where that is not allowed.
 	Secrets func(context.Context, generation.Generation) (content.Source, error)
 	// Pending says that Secrets would be run if this were not a dry run.

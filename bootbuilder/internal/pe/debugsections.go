@@ -1,6 +1,7 @@
 package pe
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -76,7 +77,8 @@ func (im *Image) debugSections() map[int]string {
 			if _, gone := drop[i]; gone {
 				continue
 			}
-			endVA = max(endVA, s.endInMemory())
+			// Without the padding of its content, which may reach over where the next one starts.
+			endVA = max(endVA, int64(s.VirtualAddress)+int64(cmp.Or(s.VirtualSize, s.Size)))
 			if s.inFile() {
 				endRaw = max(endRaw, int64(s.Offset)+int64(s.Size))
 			}
