@@ -239,20 +239,16 @@ func selected(id string, menu []nextboot.Entry) nextboot.Start {
 func (i *inspector) describe(s nextboot.Start) *Start {
 	r := &Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
 	if g := i.generationOf(s.Entry.Toplevel); g != nil {
-		r.Generation, r.Number = g.ID, g.Name.Generation
-		if r.Xen {
-			r.XenVersion = factsOf(*g).XenVersion
-		}
+		r.of(g.ID, factsOf(*g))
 		return r
 	}
 	for _, e := range i.inv.Entries { // without the root the entry says what it is
 		if e.Base() == s.Entry.File {
-			f := factsInstalled(e)
-			r.Generation, r.Number, r.XenVersion = e.ID, f.Number, f.XenVersion
+			r.of(e.ID, factsInstalled(e))
 		}
 	}
 	if n, ok := esp.ParseName(s.Entry.File); ok && r.Number == 0 {
-		r.Number = n.Generation
+		r.Number, r.Profile, r.Specialisation = n.Generation, n.Profile, n.Specialisation
 	}
 	return r
 }

@@ -42,6 +42,7 @@ type commandLine struct {
 	blessCheck        string
 	pcrlockDir        string
 	dryRun            bool
+	full              bool
 	json              bool
 	config            string
 	wantsHelp         bool

@@ -5,19 +5,18 @@ import (
 	"fmt"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
-	"github.com/xen-boot-builder/xen-boot-builder/cmd/xen-boot-builder/internal/screen"
 )
 
-// runList lists the Xen entries.
+// runList lists the generations and their Xen entries.
 func runList(ctx context.Context, c *commandLine, ui *ui) error {
-	options := bootbuilder.InspectOptions{EFIVars: c.efivars()}
+	options := bootbuilder.InspectOptions{Root: c.root, EFIVars: c.efivars()}
 	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		return bootbuilder.List(ctx, target, options)
-	}, func(i *bootbuilder.Inspection) {
-		if len(c.esps) > 1 {
-			ui.printf("%s\n", ui.paint(bold, printable(i.ESP)))
+	}, func(i *bootbuilder.Inspection, heading string) {
+		ui.lines(listLines(ui.screen, i, heading))
+		for _, n := range i.Notes {
+			ui.complain(cyan, "note", n)
 		}
-		ui.renderList(i)
 	})
 }
 
@@ -28,14 +27,15 @@ func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
 	if options.Certificate, err = c.certificate(); err != nil {
 		return err
 	}
-	verify := func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
+	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		i, err := bootbuilder.Verify(ctx, target, options)
 		if err == nil && !i.OK() {
 			err = errProblems
 		}
 		return i, err
-	}
-	return c.inspect(ctx, ui, verify, ui.renderVerify)
+	}, func(i *bootbuilder.Inspection, heading string) {
+		ui.lines(verifyLines(ui.screen, i, heading, c.verbosity == quiet))
+	})
 }
 
 // errProblems is what verify found, once it was printed.
@@ -45,18 +45,18 @@ func (c *commandLine) inspect(
 	ctx context.Context,
 	ui *ui,
 	work func(bootbuilder.Target) (*bootbuilder.Inspection, error),
-	render func(*bootbuilder.Inspection),
+	render func(i *bootbuilder.Inspection, heading string),
 ) error {
 	var all []*bootbuilder.Inspection
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		i, err := work(target)
 		if i == nil {
 			all = append(all, bootbuilder.FailedInspection(dir, err))
-		} else {
-			all = append(all, i)
-			if !c.json {
-				render(i)
-			}
+			return err
+		}
+		all = append(all, i)
+		if !c.json {
+			render(i, c.heading(dir))
 		}
 		return err
 	}, func(dir string, err error) {
@@ -70,6 +70,14 @@ func (c *commandLine) inspect(
 	return err
 }
 
+// heading is what stands above what is said of one ESP, "" where there is only one.
+func (c *commandLine) heading(dir string) string {
+	if len(c.esps) > 1 {
+		return dir
+	}
+	return ""
+}
+
 // inspectionDocument is what list and verify print with --json.
 type inspectionDocument struct {
 	Schema  int                       `json:"schema"`
@@ -77,44 +85,68 @@ type inspectionDocument struct {
 	ESPs    []*bootbuilder.Inspection `json:"esps"`
 }
 
-func healthStyle(h bootbuilder.Health) screen.Style {
-	switch h {
-	case bootbuilder.OK:
-		return green
-	case bootbuilder.Outdated:
-		return cyan
-	}
-	return red
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// renderVerify prints one line for each entry, and what is wrong below it.
-func (u *ui) renderVerify(i *bootbuilder.Inspection) {
-	bad := 0
-	for _, e := range i.Entries {
-		state := u.paint(healthStyle(e.Health), string(e.Health))
-		if e.Health == bootbuilder.Broken || e.Health == bootbuilder.Forged {
-			bad++
+// runDiff compares two generations.
+func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
+	options := bootbuilder.InspectOptions{Root: c.root}
+	var all []*bootbuilder.CompareReport
+	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
+		r, err := bootbuilder.Compare(ctx, target, options, c.args[0], c.args[1])
+		if err != nil {
+			return err
 		}
-		u.printf("%s: %s\n", printable(e.ID), state)
-		for _, p := range e.Problems {
-			u.printf("  %s\n", printable(p))
+		all = append(all, r)
+		if !c.json {
+			ui.lines(withHeading(ui.screen, c.heading(dir), compareLines(ui.screen, r, c.full)))
+		}
+		return nil
+	}, func(string, error) {})
+	if c.json && len(all) > 0 {
+		if jerr := ui.printJSON(compareDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
+			return jerr
 		}
 	}
-	for _, p := range i.Problems {
-		u.printf("%s %s\n", u.paint(red, "problem:"), printable(p))
+	return err
+}
+
+// compareDocument is what diff prints with --json.
+type compareDocument struct {
+	Schema  int                          `json:"schema"`
+	Command string                       `json:"command"`
+	ESPs    []*bootbuilder.CompareReport `json:"esps"`
+}
+
+// runStatus says how the machine is doing.
+func runStatus(ctx context.Context, c *commandLine, ui *ui) error {
+	options := bootbuilder.StatusOptions{Root: c.root, EFIVars: c.efivars()}
+	if options.EFIVars != "" {
+		options.Sys = sysfs
 	}
-	for _, n := range i.Notes {
-		u.printf("%s %s\n", u.paint(cyan, "note:"), printable(n))
+	var all []*bootbuilder.StatusReport
+	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
+		r, err := bootbuilder.Status(ctx, target, options)
+		if err != nil {
+			all = append(all, bootbuilder.FailedStatus(dir, err))
+			return err
+		}
+		all = append(all, r)
+		if !c.json {
+			ui.lines(statusLines(ui.screen, r, c.heading(dir)))
+		}
+		return nil
+	}, func(dir string, err error) {
+		all = append(all, bootbuilder.FailedStatus(dir, err))
+	})
+	if c.json && len(all) > 0 {
+		if jerr := ui.printJSON(statusDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
+			return jerr
+		}
 	}
-	if !i.Signatures {
-		u.printf("signatures: not checked\n")
-	}
-	u.printf("%s, %d of them with problems\n", count(len(i.Entries), "Xen entry", "Xen entries"), bad)
+	return err
+}
+
+// statusDocument is what status prints with --json.
+type statusDocument struct {
+	Schema  int                         `json:"schema"`
+	Command string                      `json:"command"`
+	ESPs    []*bootbuilder.StatusReport `json:"esps"`
 }

@@ -37,9 +37,13 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	}
 	defer lock.close()
 	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
+		start := time.Now()
 		plan, err := bootbuilder.NewPlan(ctx, target, options)
 		if err != nil {
 			return nil, err
+		}
+		if c.verbosity == debug && !c.json {
+			ui.printf("%s read, hashed and planned\n", since(start))
 		}
 		defer plan.Close()
 		return c.carryOut(ctx, ui, plan, keys.signer, lock)
@@ -91,7 +95,7 @@ func (c *commandLine) observer(ui *ui, bar *progress) bootbuilder.Observer {
 	var o bootbuilder.Observer
 	if c.verbosity == debug && !c.json {
 		start := time.Now()
-		o.Step = func(text string) { ui.printf("[%8.3f s] %s\n", time.Since(start).Seconds(), printable(text)) }
+		o.Step = func(text string) { ui.printf("%s %s\n", since(start), printable(text)) }
 	}
 	if bar != nil {
 		o.Progress = bar.update
