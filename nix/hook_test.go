@@ -28,7 +28,7 @@ var programDir string
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		var err error
-		if programDir, err = os.MkdirTemp("", "xen-boot-builder-nix-"); err != nil {
+		if programDir, err = os.MkdirTemp("", "test-of-nix-"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
