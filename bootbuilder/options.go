@@ -32,6 +32,8 @@ type Options struct {
 	// EFIVars is the directory of the EFI variables of the machine that the target belongs to
 	// (efivarfs), or "" where that is not the running one.
 	EFIVars string
+	// Sys is the sysfs of the running machine, "" where that is another one: whether it runs on Xen.
+	Sys string
 	// Secrets says whether a generation's initrdSecrets program, which is code from Root, may be
 	// run where an initrd has to be made anew.
 	Secrets SecretsMode

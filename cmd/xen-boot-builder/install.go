@@ -31,6 +31,9 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		SignUnverifiedInitrds: c.unverifiedInitrds,
 		KeepDebug:             c.keepDebug,
 	}
+	if options.EFIVars != "" {
+		options.Sys = sysfs
+	}
 	lock, err := c.openPCRLock(ctx)
 	if err != nil {
 		return c.failAll(ui, err)
