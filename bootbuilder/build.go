@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
@@ -43,6 +44,7 @@ func build(
 	b := builder{reader: reader, inv: inv, options: options, planned: make(map[esp.Key]string)}
 	o := layout.Options{
 		Layout: options.Layout, Certificate: options.Certificate, UnverifiedInitrds: options.SignUnverifiedInitrds,
+		KeepDebug: options.KeepDebug,
 		Installed: inv.Unified, Busy: inv.Working,
 	}
 	switch {
@@ -55,8 +57,14 @@ func build(
 	}
 	var done []outcome
 	var warnings []Warning
+	unsigned := false // a machine that can't have the layout
 	for _, out := range outcomes {
 		if out.skip == nil {
+			o := o
+			if options.auto {
+				o.Layout = layout.Possible(options.Layout, out.Spec.System)
+			}
+			unsigned = unsigned || o.Layout != options.Layout
 			files, err := b.buildOne(ctx, out.Generation, o)
 			if ctx.Err() != nil {
 				return nil, nil, ctx.Err()
@@ -70,6 +78,9 @@ func build(
 			}
 		}
 		done = append(done, out)
+	}
+	if unsigned {
+		warnings = append(warnings, Warning{Message: "on aarch64 only layout shared is possible, which is not signed: Secure Boot needs a change in Xen there"})
 	}
 	return done, warnings, nil
 }
@@ -149,7 +160,7 @@ func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (pla
 		return p, generation.Skipped(Collision, fmt.Errorf("%s: %w", boot.Path(f.Name), errHandWritten))
 	case info.Size() == 0:
 		p.state = differs // what is left of a write that was cut off
-	case b.options.Layout == LayoutUnified && b.looksRight(f, pending):
+	case dirOf(f.Name) == bootname.Unified && b.looksRight(f, pending):
 		// The name says what is inside, and an image is complete before it is an entry: no byte of
 		// kernel and ramdisk has to be read. What was damaged later is for verify to find.
 		p.state = same

@@ -17,6 +17,9 @@ type CompareReport struct {
 	Schema int    `json:"schema"`
 	Before string `json:"before"` // id of the Xen entry
 	After  string `json:"after"`
+	// BeforeFacts and AfterFacts are what the two are known by.
+	BeforeFacts Facts `json:"beforeFacts"`
+	AfterFacts  Facts `json:"afterFacts"`
 	Comparison
 	// ConfigDiff and EntryDiff are of what is installed for the two, "" where nothing is or both are the same.
 	ConfigDiff string `json:"configDiff,omitempty"`
@@ -26,7 +29,7 @@ type CompareReport struct {
 // Compare compares two generations, each given by number, profile link, toplevel, or the id of its
 // entry. It needs a root; a generation needs no place in the menu.
 func Compare(ctx context.Context, target Target, options InspectOptions, before, after string) (*CompareReport, error) {
-	i, err := newInspector(target, options)
+	i, err := newInspector(target, options, withRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +48,7 @@ func Compare(ctx context.Context, target Target, options InspectOptions, before,
 	}
 	old, now := i.entryOf(a), i.entryOf(b)
 	r := &CompareReport{
-		Schema: ReportSchema, Before: a.ID, After: b.ID,
+		Schema: ReportSchema, Before: a.ID, After: b.ID, BeforeFacts: factsOf(a), AfterFacts: factsOf(b),
 		Comparison: *compareGenerations(a, b, ""),
 		ConfigDiff: unifiedDiff("xen.cfg", old.Config, now.Config),
 		EntryDiff:  unifiedDiff("entry", unpadded(old.Text), unpadded(now.Text)),

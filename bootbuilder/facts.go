@@ -30,10 +30,10 @@ type Facts struct {
 func factsOf(g generation.Generation) Facts {
 	f := Facts{
 		Number: g.Name.Generation, Profile: g.Name.Profile, Specialisation: g.Name.Specialisation,
-		Built: dayIn(g.Described.Version),
+		Built: dayIn(g.Menu().Version), // a copied root has another change time
 	}
 	if f.Built == "" {
-		f.Built = dayIn(g.Menu().Version)
+		f.Built = dayIn(g.Described.Version)
 	}
 	if g.Spec == nil {
 		return f
@@ -60,8 +60,18 @@ func factsInstalled(e installed.Entry) Facts {
 		f.XenVersion = n.Version
 	}
 	f.Linux = versionIn("/nix/store/" + strings.TrimSuffix(path.Base(strings.ReplaceAll(e.Cfg.Kernel, `\`, "/")), "-bzImage.efi"))
+	f.Label = labelIn(e.Version)
 	f.XenParams, f.LinuxParams = strings.Fields(e.Cfg.Options), strings.Fields(e.Cfg.CmdLine)
 	return f
+}
+
+// labelIn is NixOS' own label in the version of an entry.
+func labelIn(version string) string {
+	label, _, _ := strings.Cut(version, ", built on ")
+	if rest, ok := strings.CutPrefix(label, "Generation "); ok {
+		_, label, _ = strings.Cut(rest, " ")
+	}
+	return label
 }
 
 // versionIn is the version in the name of a store path, "" for none.

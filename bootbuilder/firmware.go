@@ -15,6 +15,7 @@ type firmwareState struct {
 	canArm bool // LoaderEntryOneShot can be written
 	// selected is the id of the entry that was started (LoaderEntrySelected).
 	selected string
+	loader   string // what systemd-boot calls itself (LoaderInfo)
 }
 
 // enforcing reports whether the firmware is known to refuse unsigned images.
@@ -39,7 +40,7 @@ func readFirmware(dir string) (firmwareState, []Warning) {
 	f.vars = nextboot.Vars{
 		OneShot: loader.OneShot, Preferred: loader.Preferred, Default: loader.Default, LastBooted: loader.LastBooted,
 	}
-	f.selected = loader.Selected
+	f.selected, f.loader = loader.Selected, loader.Info
 	f.canArm = store.Exists() && loader.Features&efivars.EntryOneShot != 0
 	return f, warnings
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -114,7 +115,7 @@ type InspectOptions struct {
 // List reads the Xen entries on $BOOT, and looks whether what they name is there. With a root it
 // also knows the generations that have none.
 func List(ctx context.Context, target Target, options InspectOptions) (*Inspection, error) {
-	i, err := newInspector(target, options)
+	i, err := newInspector(target, options, withoutRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -139,13 +140,23 @@ type inspector struct {
 	reader  *content.Reader         // what entries share is read and hashed once
 	inv     *installed.Inventory
 	conf    loaderConf
+	fw      firmwareState
+	world   world
 	menu    []nextboot.Entry
 	start   nextboot.Start
 	users   map[esp.Key]int // how many entries use a file
 	result  *Inspection
 }
 
-func newInspector(target Target, options InspectOptions) (*inspector, error) {
+// rootUse says what becomes of a root that is not that of the system on $BOOT.
+type rootUse bool
+
+const (
+	withRoot    rootUse = false // an error
+	withoutRoot rootUse = true  // a note: what is on $BOOT is shown without it
+)
+
+func newInspector(target Target, options InspectOptions, use rootUse) (*inspector, error) {
 	target, err := target.normal()
 	if err != nil {
 		return nil, err
@@ -165,20 +176,24 @@ func newInspector(target Target, options InspectOptions) (*inspector, error) {
 			i.users[esp.KeyOf(ref)]++
 		}
 	}
-	if err := i.openRoot(); err != nil {
+	if err := i.openRoot(); err != nil && use == withRoot {
 		i.close()
 		return nil, err
+	} else if err != nil {
+		i.close()
+		i.root, i.system, i.found = nil, nil, nil
+		i.result.Notes = append(i.result.Notes, fmt.Sprintf("shown without the system that it belongs to: %v", err))
 	}
 	i.reader = content.NewReader(i.root, target.Boot)
-	fw, _ := readFirmware(options.EFIVars)
-	w := worldOf(target, Options{}, fw, i.inv, i.conf, "", nil)
-	i.menu = w.input.Before
-	i.start = nextboot.Starts(i.conf.text, w.input.Vars, i.menu, w.input.Version)
+	i.fw, _ = readFirmware(options.EFIVars)
+	i.world = worldOf(target, Options{}, i.fw, i.inv, i.conf, "", nil)
+	i.menu = i.world.input.Before
+	i.start = nextboot.Starts(i.conf.text, i.world.input.Vars, i.menu, i.world.input.Version)
 	if i.start.ID != "" {
 		i.result.Starts = i.describe(i.start)
 	}
-	if fw.selected != "" {
-		i.result.Runs = i.describe(selected(fw.selected, i.menu))
+	if i.fw.selected != "" {
+		i.result.Runs = i.describe(selected(i.fw.selected, i.menu))
 	}
 	if space, err := target.Boot.Space(); err == nil {
 		i.result.Space = &SpaceReport{Free: space.Free, Total: space.Total}
@@ -198,8 +213,9 @@ func (i *inspector) openRoot() error {
 	if i.system, err = generation.ReadSystem(i.root); err != nil {
 		return fileHint(err)
 	}
-	i.found = i.system.FromSelectors(selectors(i.inv, i.target, FromAuto)).Generations
-	return nil
+	found := i.system.FromSelectors(selectors(i.inv, i.target, FromAuto))
+	i.found = found.Generations
+	return WithHint(wrongRoot(found, i.target, i.options.Root), rootHint)
 }
 
 func (i *inspector) close() {
@@ -223,10 +239,16 @@ func selected(id string, menu []nextboot.Entry) nextboot.Start {
 func (i *inspector) describe(s nextboot.Start) *Start {
 	r := &Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
 	if g := i.generationOf(s.Entry.Toplevel); g != nil {
-		r.Generation, r.Number = g.ID, g.Name.Generation
-		if r.Xen {
-			r.XenVersion = factsOf(*g).XenVersion
+		r.of(g.ID, factsOf(*g))
+		return r
+	}
+	for _, e := range i.inv.Entries { // without the root the entry says what it is
+		if e.Base() == s.Entry.File {
+			r.of(e.ID, factsInstalled(e))
 		}
+	}
+	if n, ok := esp.ParseName(s.Entry.File); ok && r.Number == 0 {
+		r.Number, r.Profile, r.Specialisation = n.Generation, n.Profile, n.Specialisation
 	}
 	return r
 }

@@ -96,7 +96,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	res.secrets = &secrets{root: res.root}
 	fw, warnings := readFirmware(options.EFIVars)
-	warnings = append(warnings, sweepSecrets(options)...)
+	warnings = append(warnings, sweep(options)...)
 	inventory, err := readInventory(target)
 	if err != nil {
 		return nil, err
@@ -119,6 +119,9 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		return nil, err
 	}
 	world.input.Proven, world.input.Tried = proofs(record), record.Trial
+	if options.Sys != "" && runsXen(options.Sys) {
+		world.input.OnXen = bootedSystem(res.root)
+	}
 	outcomes, err := choose(found.Generations, options, res.root, world.meant())
 	if err != nil {
 		return nil, err
@@ -141,6 +144,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 			change.Writes = append(change.Writes, provenWrite(target.Boot, text, recordText != nil))
 		}
 	}
+	change = withStaleDirectories(change)
 	steps, spaceErr := transaction.Plan(change)
 	var noSpace *transaction.SpaceError
 	if spaceErr != nil && !errors.As(spaceErr, &noSpace) {
@@ -159,11 +163,15 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 // arming is what is started once, at the next boot only.
 type arming struct {
 	value    string // of LoaderEntryOneShot, "" to leave it
+	disarm   bool   // it names a trial that nobody wants any more: it is removed
 	toplevel string // of the generation on trial
 }
 
 // armingOf is what the decision puts on trial, unless that is armed already.
 func armingOf(fw firmwareState, d nextboot.Decision, outcomes []outcome) arming {
+	if d.Disarm && fw.canArm {
+		return arming{disarm: true}
+	}
 	if d.OneShot == "" || d.OneShot == fw.vars.OneShot || d.Trial < 0 || d.Trial >= len(outcomes) {
 		return arming{}
 	}
@@ -180,7 +188,7 @@ func (p *Plan) Changes() bool {
 }
 
 func (p *Plan) changes() bool {
-	return p.space != nil || len(p.change.Writes) > 0 || len(p.change.StalePayload) > 0 || p.verdict.removes() || p.conf.changed(p.next) || p.arm.value != ""
+	return p.space != nil || len(p.change.Writes) > 0 || len(p.change.StalePayload) > 0 || p.verdict.removes() || p.conf.changed(p.next) || p.arm != (arming{})
 }
 
 // Check says, without writing, what would keep [Plan.Apply] from succeeding: no disk space, a

@@ -57,6 +57,7 @@ func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, erro
 	if _, text, err := readProven(target.Boot); err == nil && text != nil {
 		change.StalePayload = append(change.StalePayload, transaction.Place{FS: target.Boot, Name: proven.File})
 	}
+	change = withStaleDirectories(change)
 	steps, err := transaction.Plan(change)
 	if err != nil {
 		return nil, err

@@ -52,8 +52,19 @@ type Start struct {
 	Reason     string `json:"reason,omitempty"`
 	Generation string `json:"generation,omitempty"` // id of its Xen entry, Xen or not
 	Number     uint64 `json:"number,omitempty"`
-	Xen        bool   `json:"xen"`
-	XenVersion string `json:"xenVersion,omitempty"`
+	Profile    string `json:"profile,omitempty"`
+	// Specialisation is that of the generation.
+	Specialisation string `json:"specialisation,omitempty"`
+	Xen            bool   `json:"xen"`
+	XenVersion     string `json:"xenVersion,omitempty"`
+}
+
+// of notes whose entry it is.
+func (s *Start) of(id string, f Facts) {
+	s.Generation, s.Number, s.Profile, s.Specialisation = id, f.Number, f.Profile, f.Specialisation
+	if s.Xen {
+		s.XenVersion = f.XenVersion
+	}
 }
 
 // Summary counts generations by what became of their Xen entries.
@@ -322,10 +333,7 @@ func (v reporter) start(s nextboot.Start) Start {
 		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel {
 			continue
 		}
-		r.Generation, r.Number = o.ID, o.Name.Generation
-		if r.Xen {
-			r.XenVersion = factsOf(o.Generation).XenVersion
-		}
+		r.of(o.ID, factsOf(o.Generation))
 	}
 	return r
 }
@@ -335,7 +343,7 @@ func (v reporter) changed() bool {
 		return v.p.changes()
 	}
 	d := v.done.done
-	return len(d.Written)+len(d.Removed)+len(d.Blanked)+len(d.Directories) > 0 || d.LoaderConf != transaction.ConfBefore
+	return len(d.Written)+len(d.Removed)+len(d.Blanked)+len(d.Directories) > 0 || d.LoaderConf != transaction.ConfBefore || v.done.armed
 }
 
 // loaderConf is what became, or would become, of loader.conf.

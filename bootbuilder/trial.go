@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,46 +40,47 @@ type BlessReport struct {
 	Next       *Start `json:"next,omitempty"`
 }
 
-// ErrNotXen is returned by [Bless] where Xen does not run below this system.
-var ErrNotXen = errors.New("this system does not run on Xen as its domain 0")
-
 // Bless says of the entry that was started that it has proven itself: it is recorded so on $BOOT, and
 // becomes the default. It is for dom0, once that is up, and does nothing the second time.
 func Bless(ctx context.Context, target Target, m Machine) (*BlessReport, error) {
-	if !runsXen(m.Sys) {
-		return nil, WithHint(ErrNotXen, "bless is run in dom0, once the system is up; there is nothing to bless without Xen")
-	}
 	t, err := newTrial(ctx, target, m)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
-	e := t.started()
-	if e == nil {
-		return nil, WithHint(
-			fmt.Errorf("the entry that was started, %q, is not one of ours on %s", t.fw.selected, t.target.Boot.Path(".")),
-			"where there are several ESPs, bless the one that the machine was started from")
+	blessing, err := nextboot.Bless(nextboot.BlessInput{
+		Input: t.input(), UnderXen: runsXen(m.Sys), Selected: t.fw.selected, Booted: t.booted(), Today: m.Today.Format(time.DateOnly),
+	})
+	if err != nil {
+		return nil, refusal(err)
 	}
-	g := t.generation(e.Toplevel)
-	if g == nil {
-		return nil, fmt.Errorf("%s starts %s, which is not a generation of this system", e.FS.Path(e.File), e.Toplevel)
-	}
+	proof := blessing.Proof
 	record := t.record
-	if len(record.Proofs) == 0 || record.Proofs[0].Toplevel != e.Toplevel {
-		record = record.Bless(proven.Proof{Toplevel: e.Toplevel, Date: m.Today.Format(time.DateOnly), Entry: e.EntryID()})
-	} else if record.Trial == e.Toplevel {
+	if len(record.Proofs) == 0 || record.Proofs[0].Toplevel != proof.Toplevel {
+		record = record.Bless(proven.Proof{Toplevel: proof.Toplevel, Date: proof.Date, Entry: proof.Entry})
+	}
+	if record.Trial == proof.Toplevel {
 		record.Trial, record.Since = "", ""
 	}
-	d := t.decide(record)
-	changed, err := t.write(ctx, record, d.Conf)
+	changed, err := t.write(ctx, record, blessing.Decision.Conf)
 	if err != nil {
 		return nil, fileHint(err)
 	}
-	r := &BlessReport{
-		Schema: ReportSchema, Entry: e.EntryID(), Toplevel: e.Toplevel, XenVersion: factsOf(*g).XenVersion, Changed: changed,
-		Next: &Start{Entry: d.Next.ID, Reason: d.Next.Reason(), Xen: d.Next.Entry.Kind.Ours()},
+	next := blessing.Decision.Next
+	return &BlessReport{
+		Schema: ReportSchema, Entry: blessing.Entry.ID(), Toplevel: proof.Toplevel,
+		XenVersion: factsOf(t.found[blessing.Generation]).XenVersion, Changed: changed,
+		Next: &Start{Entry: next.ID, Reason: next.Reason(), Xen: next.Entry.Kind.Ours()},
+	}, nil
+}
+
+// refusal gives a refusal the hint that it carries.
+func refusal(err error) error {
+	var r *nextboot.Refusal
+	if errors.As(err, &r) && r.Hint != "" {
+		return WithHint(err, r.Hint)
 	}
-	return r, nil
+	return err
 }
 
 // TryReport says what was put on trial.
@@ -89,18 +91,18 @@ type TryReport struct {
 	Then   Start  `json:"then"`  // what starts after that
 }
 
-// Try starts an entry once, at the next boot only. id is one that [List] shows, NixOS' or ours.
+// Try starts an entry once, at the next boot only. id is one that [List] shows, NixOS' or ours, or the number of a
+// generation, which stands for its Xen entry.
 func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, error) {
 	t, err := newTrial(ctx, target, m)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
-	e, err := t.entry(id)
+	e, value, err := nextboot.Try(t.numbered(id), t.world.input.Before, t.world.input.Version)
 	if err != nil {
-		return nil, err
+		return nil, refusal(err)
 	}
-	value := nextboot.OneShotFor(e, t.world.input.Version)
 	if e.Kind.Ours() && e.Toplevel != "" {
 		if _, err := t.write(ctx, t.record.Try(e.Toplevel, m.Today.Format(time.DateOnly)), nil); err != nil {
 			return nil, fileHint(err)
@@ -116,6 +118,25 @@ func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, 
 		Schema: ReportSchema, Entry: e.ID(), Value: value,
 		Then: Start{Entry: then.ID, Reason: then.Reason(), Xen: then.Entry.Kind.Ours()},
 	}, nil
+}
+
+// numbered is the Xen entry of a generation of the system profile, given by its number; any other id stays.
+func (t *trial) numbered(id string) string {
+	number, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return id
+	}
+	for _, g := range t.found {
+		if g.Name.Generation != number || g.Name.Profile != "" || g.Name.Specialisation != "" {
+			continue
+		}
+		for _, e := range t.world.input.Before {
+			if e.Kind.Ours() && e.Toplevel != "" && e.Toplevel == g.Toplevel {
+				return e.ID()
+			}
+		}
+	}
+	return id
 }
 
 // armHint says what the user can do where LoaderEntryOneShot can't be written.
@@ -134,9 +155,9 @@ func SetDefault(ctx context.Context, target Target, id string) error {
 		return err
 	}
 	defer t.close()
-	e, err := t.entry(id)
+	e, _, err := nextboot.Try(id, t.world.input.Before, t.world.input.Version)
 	if err != nil {
-		return err
+		return refusal(err)
 	}
 	conf := esp.ParseLoaderConf(t.conf.text)
 	if err := conf.Set("default", nextboot.ValueFor(e)); err != nil {
@@ -211,44 +232,10 @@ func (t *trial) close() {
 	t.unlock()
 }
 
-// started is the entry of ours that systemd-boot started, or nil.
-func (t *trial) started() *installed.Entry {
-	s := selected(t.fw.selected, t.world.input.Before)
-	for i, e := range t.inv.Entries {
-		if s.Entry.File != "" && e.Base() == s.Entry.File {
-			return &t.inv.Entries[i]
-		}
-	}
-	return nil
-}
-
-// generation is the one with this toplevel, or nil.
-func (t *trial) generation(toplevel string) *generation.Generation {
-	for i := range t.found {
-		if toplevel != "" && t.found[i].Toplevel == toplevel {
-			return &t.found[i]
-		}
-	}
-	return nil
-}
-
-// entry finds an entry of the menu by its id, with or without suffix and counter.
-func (t *trial) entry(id string) (nextboot.Entry, error) {
-	for _, e := range t.world.input.Before {
-		if sameID(id, e.File) || sameID(id, e.ID()) || sameID(id, strings.TrimSuffix(strings.TrimSuffix(e.ID(), ".conf"), ".efi")) ||
-			e.Kind.Ours() && sameID(id, stem(e.File)) {
-			return e, nil
-		}
-	}
-	return nextboot.Entry{}, WithHint(fmt.Errorf("there is no entry %s on %s", id, t.target.Boot.Path(".")), "list shows the ids")
-}
-
-// decide says what loader.conf has to start, given what is proven.
-func (t *trial) decide(record proven.Record) nextboot.Decision {
+// input is all that decides, with what is proven.
+func (t *trial) input() nextboot.Input {
 	in := t.world.input
-	in.Proven, in.Tried = proofs(record), record.Trial
-	in.Vars.OneShot = ""
-	in.CanArm = false
+	in.Proven, in.Tried = proofs(t.record), t.record.Trial
 	for i, g := range t.found {
 		for _, e := range t.inv.Entries {
 			if isEntryOf(e, g) && e.Broken == nil {
@@ -256,7 +243,25 @@ func (t *trial) decide(record proven.Record) nextboot.Decision {
 			}
 		}
 	}
-	return nextboot.Decide(in)
+	return in
+}
+
+// booted is the toplevel of the running system, "" where that is not known.
+func (t *trial) booted() string {
+	if t.root == nil {
+		return ""
+	}
+	return bootedSystem(t.root)
+}
+
+// bootedSystem is where NixOS notes which toplevel was booted.
+func bootedSystem(root *nixroot.Root) string {
+	const link = "/run/booted-system"
+	toplevel, err := root.Resolve(link)
+	if err != nil || toplevel == link {
+		return ""
+	}
+	return toplevel
 }
 
 // write brings a record and loader.conf's text to the disk, as far as they differ.
@@ -323,4 +328,3 @@ func runsXen(sys string) bool {
 	uuid, err := os.ReadFile(filepath.Join(sys, "hypervisor", "uuid"))
 	return err != nil || strings.Trim(strings.TrimSpace(string(uuid)), "0-") == ""
 }
-

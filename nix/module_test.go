@@ -90,21 +90,23 @@ const (
 	script      = "/nix/store/0000-xenBootBuilder/bin/xenBootBuilder"
 )
 
-// TestModule has a case for each row of the table in which the module's behaviour is agreed.
-func TestModule(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name string
-		configuration
-		// hook is extraInstallCommands, with OURS for the module's command and its verbosity; "-" where it is not looked at.
-		hook string
-		// settings are lines that the configuration file has, and those with a "-" before them lines that it has not, by their
-		// first word.
-		settings []string
-		// failed and warnings are parts of what is said, in order.
-		failed, warnings []string
-		units            []string
-	}{
+// moduleCase is a configuration, and what has to become of it.
+type moduleCase struct {
+	name string
+	configuration
+	// hook is extraInstallCommands, with OURS for the module's command and its verbosity; "-" where it is not looked at.
+	hook string
+	// settings are lines that the configuration file has, and those with a "-" before them lines that it has not, by their
+	// first word.
+	settings []string
+	// failed and warnings are parts of what is said, in order.
+	failed, warnings []string
+	units            []string
+}
+
+// moduleCases has a case for each row of the table in which the module's behaviour is agreed.
+func moduleCases() []moduleCase {
+	return []moduleCase{
 		{
 			name:          "new Xen module",
 			configuration: configuration{nix: systemdBoot},
@@ -389,8 +391,12 @@ func TestModule(t *testing.T) {
 			units:         []string{"xen-boot-builder-verify.service", "xen-boot-builder-verify.timer"},
 		},
 	}
+}
+
+func TestModule(t *testing.T) {
+	t.Parallel()
 	for lib, path := range libs(t) {
-		for _, test := range tests {
+		for _, test := range moduleCases() {
 			t.Run(lib+"/"+test.name, func(t *testing.T) {
 				t.Parallel()
 				e := test.evaluate(t, newStore(t), path)

@@ -31,6 +31,9 @@ let
     documentation = option (types.listOf types.str) [ ];
     wantedBy = option (types.listOf types.str) [ ];
     requires = option (types.listOf types.str) [ ];
+    before = option (types.listOf types.str) [ ];
+    partOf = option (types.listOf types.str) [ ];
+    wants = option (types.listOf types.str) [ ];
     after = option (types.listOf types.str) [ ];
     unitConfig = option (types.attrsOf types.anything) { };
   };
@@ -127,13 +130,17 @@ in
       systemPackages = option (types.listOf types.package) [ ];
       etc = option (types.attrsOf (
         types.submodule {
-          options.source = required types.path;
+          options = {
+            source = required types.path;
+            target = option types.str "";
+          };
         }
       )) { };
     };
 
     systemd = {
       services = units {
+        environment = option (types.attrsOf types.anything) { };
         script = option types.lines "";
         restartIfChanged = option types.bool true;
         serviceConfig = option (types.attrsOf types.anything) { };

@@ -7,9 +7,11 @@
   system ? "x86_64-linux",
   nixpkgs ? "new",
   withLanzaboote ? false,
+  # Lanzaboote's own module in place of the stand-in, where there is one. It takes nixpkgs' lib.
+  lanzabooteModule ? "",
   # nixpkgs' lib in place of lib.nix, where there is one.
   libPath ? "",
-  # What is asked: "hooks", or "options".
+  # What is asked: "hooks", "assertions" alone, or "options".
   what ? "hooks",
 }:
 
@@ -35,17 +37,38 @@ let
     gnugrep = "/usr";
     iputils = "/usr";
     callPackage = _: _: xen-boot-builder;
+
+    # For Lanzaboote's module.
+    formats = lib.genAttrs [ "keyValue" "yaml" "json" ] (_: _: {
+      type = lib.types.attrsOf lib.types.anything;
+      generate = name: value: builtins.toFile name (builtins.toJSON value);
+    });
+    writeShellScriptBin = name: text: "${builtins.toFile name text}";
+    runCommand = name: _: _: "/stand-in/${name}";
+    lzbt = xen-boot-builder;
+    coreutils = "/usr";
+    sbctl = "/usr";
+    sbsigntool = "/usr";
   };
 
   eval = lib.evalModules {
     modules = [
-      (import ./declarations.nix { inherit nixpkgs withLanzaboote; })
+      (import ./declarations.nix {
+        inherit nixpkgs;
+        withLanzaboote = withLanzaboote && lanzabooteModule == "";
+      })
       ../module.nix
       machine
+    ]
+    ++ lib.optionals (lanzabooteModule != "") [
+      lanzabooteModule
+      ./around-lanzaboote.nix
     ];
     specialArgs = { inherit pkgs; };
   };
   inherit (eval) config;
+
+  failed = map (a: a.message) (builtins.filter (a: !a.assertion) config.assertions);
 
   own = eval.options.boot.loader.xen-boot-builder;
 
@@ -71,12 +94,14 @@ if what == "options" then
     hasExample = o ? example;
     readOnly = o.readOnly or false;
   }) (lib.optionAttrSetToDocList own)
+else if what == "assertions" then
+  { inherit failed; }
 else
   {
     hook = config.boot.loader.systemd-boot.extraInstallCommands;
     installHook =
       if config.boot.loader.external.enable then config.boot.loader.external.installHook else "";
-    failed = map (a: a.message) (builtins.filter (a: !a.assertion) config.assertions);
+    inherit failed;
     inherit (config) warnings;
     settings = config.environment.etc."xen-boot-builder.conf".source or "";
     services = units "services" "serviceConfig";

@@ -27,7 +27,13 @@ func (b *builder) shared(ctx context.Context) error {
 	if _, err := b.r.Machine(b.xen); err != nil {
 		return err
 	}
-	sum, err := b.r.Sum(ctx, b.xen)
+	image := b.xen
+	if !b.o.KeepDebug {
+		if image, err = b.r.Stripped(ctx, b.xen); err != nil {
+			return generation.Skipped(generation.ImageInvalid, err)
+		}
+	}
+	sum, err := b.r.Sum(ctx, image)
 	if err != nil {
 		return generation.Skipped(generation.XenMissing, err)
 	}
@@ -46,7 +52,7 @@ func (b *builder) shared(ctx context.Context) error {
 		return err
 	}
 	b.files.Payload = append(b.files.Payload,
-		File{Name: b.files.Image, Kind: Image, Content: content.Copy{From: b.xen}, ByContent: true},
+		File{Name: b.files.Image, Kind: Image, Content: content.Copy{From: image}, ByContent: true},
 		File{Name: config.Path(), Kind: Config, Content: content.Text(text), ByContent: true})
 	return b.entry(ConfigOption + base(config.Path()))
 }

@@ -73,14 +73,14 @@ func Bless(in BlessInput) (Blessing, error) {
 // running finds the generation that was started.
 func (r *resolver) running(in BlessInput) (int, error) {
 	for _, e := range r.before {
-		if !slices.ContainsFunc(in.Version.behaviours(), func(b behaviour) bool { return asciiLower(b.id(e)) == asciiLower(in.Selected) }) &&
+		if !slices.ContainsFunc(in.Version.behaviours(), func(b behaviour) bool { return asciiLower(b.id(e.Entry)) == asciiLower(in.Selected) }) &&
 			!sameID(e.File, in.Selected) {
 			continue
 		}
 		if !e.Kind.Ours() {
 			return -1, &Refusal{NotOurs, "the entry " + in.Selected + " was started, which xen-boot-builder did not make", ""}
 		}
-		g := r.ofXen(e)
+		g := r.ofXen(e.Entry)
 		switch {
 		case g < 0 || g >= r.known:
 			return -1, &Refusal{NotThere, "the generation of the entry " + in.Selected + " is not there any more", ""}
@@ -111,8 +111,8 @@ func Try(name string, menu []Entry, v Version) (Entry, string, error) {
 	var found []Entry
 	for _, loose := range []bool{false, true} {
 		for _, e := range b.menu(menu) {
-			if lit, ok := literal(name); ok && name != "" && named(lit, e, loose) {
-				found = append(found, e)
+			if lit, ok := literal(name); ok && name != "" && named(lit, e.Entry, loose) {
+				found = append(found, e.Entry)
 			}
 		}
 		if len(found) > 0 {

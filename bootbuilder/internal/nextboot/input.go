@@ -65,6 +65,7 @@ type Input struct {
 
 	Proven []Proof // what was blessed, the last one first
 	Tried  string  // the toplevel that was put on trial last, "" for none
+	OnXen  string  // the toplevel that runs on Xen at this moment, "" for none
 	CanArm bool    // LoaderEntryOneShot can be written
 
 	noArm bool // only loader.conf is decided

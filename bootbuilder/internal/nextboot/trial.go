@@ -66,6 +66,9 @@ func (p *planner) arm(x Entry) {
 			return
 		}
 	} else if toplevel != "" && toplevel == p.in.Tried {
+		if toplevel == p.in.OnXen {
+			return // its trial goes on
+		}
 		p.warn(AlreadyTried, "xen-boot-builder try "+x.ID()+" starts it once more",
 			"%s on Xen was started on trial and was not blessed: it is not tried again", p.name(p.g))
 		return
@@ -84,7 +87,7 @@ func OneShotFor(e Entry, v Version) string {
 	variants := v.behaviours()
 	id := variants[0].id(e)
 	for _, b := range variants {
-		if b.id(e) != id || !b.matches(id, e) {
+		if b.id(e) != id || !b.matches(id, b.row(e)) {
 			return ValueFor(e)
 		}
 	}

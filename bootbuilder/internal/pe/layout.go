@@ -103,7 +103,8 @@ func (im *Image) measureHeaders(l *layout, lowestVA int64) error {
 		return fmt.Errorf("no room for headers of %d bytes in memory: a section is loaded at %d", l.sizeOfHeaders, lowestVA)
 	}
 	// Bound imports and the like may live behind the section table.
-	room, err := readAt(im.r, end, int(min(l.tableEnd, l.firstRaw)-end))
+	end = int64(len(im.raw))
+	room, err := readAt(im.r, end, int(max(min(l.tableEnd, l.firstRaw)-end, 0)))
 	if err != nil {
 		return fmt.Errorf("read PE headers: %w", err)
 	}
