@@ -229,7 +229,7 @@ func (p *Plan) Check() error {
 // none: nothing says that it has Xen. Nor is an entry that selects no generation.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
-		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.skip.Reason == UnknownGeneration {
+		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {
