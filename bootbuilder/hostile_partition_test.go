@@ -77,10 +77,13 @@ func TestLoaderConfWithNUL(t *testing.T) {
 // TestDirectoryWithNameOfEntry: one generation can't have its entry, the others can.
 func TestDirectoryWithNameOfEntry(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"loader/entries/xen-generation-2.conf", "EFI/xen/xen-generation-2.cfg"} {
-		t.Run(name, func(t *testing.T) {
+	for _, pattern := range []string{"loader/entries/xen-generation-2.conf", "EFI/xen/xen-generation-2-*.cfg"} {
+		t.Run(pattern, func(t *testing.T) {
 			t.Parallel()
 			v := newVictim(t)
+			v.install()
+			name := v.one(pattern)
+			v.remove()
 			v.write(name+"/mine", "x")
 			v.left(regexp.QuoteMeta(name) + `: not a regular file`)
 			if v.read(name+"/mine") != "x" {

@@ -249,7 +249,7 @@ func (m *machine) wantHealthy() {
 const onXBOOTLDR = "xbootldr:"
 
 // counted is how loader.conf names an entry with a boot counter, for every systemd-boot: the id, with or without it.
-var counted = regexp.MustCompile(`\[\+\.\]\[1-9([ce])\]\*(onf|fi)`)
+var counted = regexp.MustCompile(`\[\+\.\]\[[01]-9([ce])\]\*(onf|fi)`)
 
 // trees is all that is there, padding and patterns for boot counters aside; a directory's name ends in a slash.
 func (m *machine) trees() map[string]string {

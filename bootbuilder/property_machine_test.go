@@ -36,6 +36,7 @@ func (p *property) randomOptions() {
 	if p.options.Layout == bootbuilder.LayoutUnified && p.chance(40) {
 		p.sign(p.key)
 	}
+	p.options.SignUnverifiedInitrds = p.chance(50)
 }
 
 // past is what happened to the partitions before.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
@@ -116,8 +117,9 @@ func (b *machine) wantInstalled(id string, want bool) {
 }
 
 func (b *machine) startsXenOf(nixos string) bool {
-	id := "default xen-" + strings.TrimSuffix(strings.TrimPrefix(nixos, "nixos-"), ".conf")
-	return strings.Contains(b.loaderConf(), id+".conf\n") || strings.Contains(b.loaderConf(), id+"-") && strings.Contains(b.loaderConf(), ".efi\n")
+	id := "xen-" + strings.TrimSuffix(strings.TrimPrefix(nixos, "nixos-"), ".conf")
+	def, _ := esp.ParseLoaderConf([]byte(b.loaderConf())).Get("default")
+	return def == id+".conf" || strings.HasPrefix(def, id+"-") && strings.HasSuffix(def, ".efi")
 }
 
 func TestGeneration(t *testing.T) {

@@ -268,7 +268,7 @@ in
         without Xen; `keep`, what it says already.
 
         `try` is for a machine out of reach: the newest Xen entry is started once, at the next boot, and
-        becomes the default after {option}`boot-complete.target` has been reached under it. Until then every
+        becomes the default after {command}`bless` ran under it, once it is up. Until then every
         other boot starts what has proven itself. It needs {option}`boot.loader.efi.canTouchEfiVariables`.
       '';
     };
@@ -561,8 +561,10 @@ in
         documentation = [ "man:xen-boot-builder(8)" ];
         wantedBy = [ "multi-user.target" ];
         requires = [ "boot-complete.target" ];
+        # boot-complete.target alone is reached as soon as nothing is left that was to be checked before it.
         after = [
           "boot-complete.target"
+          "multi-user.target"
           "local-fs.target"
           "proc-xen.mount"
         ];

@@ -143,6 +143,7 @@ func TestPackage(t *testing.T) {
 		Ldflags, Fileset           []string
 		Meta                       struct{ Description, Homepage, Changelog, MainProgram string }
 		Completions, CrossBuilt    string
+		VersionCheckProgramArg     string
 	}
 	s.eval(t, &p, "testdata/package.nix")
 
@@ -164,6 +165,18 @@ func TestPackage(t *testing.T) {
 	for _, path := range p.Fileset {
 		if _, err := os.Stat(path); err != nil {
 			t.Errorf("the package's source: %v", err)
+		}
+	}
+
+	// The program and its manual page say that version, and so versionCheckHook finds it.
+	program := filepath.Join(t.TempDir(), p.Pname)
+	build := exec.Command("go", "build", "-ldflags", strings.Join(p.Ldflags, " "), "-o", program, "../cmd/xen-boot-builder")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, args := range [][]string{{p.VersionCheckProgramArg}, {"help", "man"}} {
+		if out, err := exec.Command(program, args...).CombinedOutput(); err != nil || !regexp.MustCompile(`\b`+regexp.QuoteMeta(p.Version)+`\b`).Match(out) {
+			t.Errorf("%v: %q does not say %s:\n%.200s", err, args, p.Version, out)
 		}
 	}
 

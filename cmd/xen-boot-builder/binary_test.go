@@ -28,6 +28,7 @@ func TestBinary(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, binary){
 		"faults":        testFaults,
 		"no-op":         testNoOp,
+		"steps":         testSteps,
 		"two at once":   testTwoAtOnce,
 		"terminated":    testTerminated,
 		"second signal": testSecondSignal,

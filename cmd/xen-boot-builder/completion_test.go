@@ -82,6 +82,7 @@ func completionCases() []completionCase {
 		{[]string{"--verbosity", "d"}, []string{"debug", "default"}},
 		{[]string{"list", "--color", ""}, []string{"auto", "always", "never"}},
 		{[]string{"--limit", ""}, nil},
+		{[]string{"--run-initrd-secrets", "in"}, []string{"info", "install"}}, // its value may be left out
 		{[]string{"--esp", ""}, []string{"directory"}},
 		{[]string{"--sign-key", ""}, []string{"file", "directory"}},
 		// The value of a flag is not a command, and a command may stand behind flags.
@@ -133,6 +134,8 @@ func TestCompletionBash(t *testing.T) {
 		// bash takes these apart itself.
 		completionCase{[]string{"--layout", "=", "un"}, []string{"unified"}},
 		completionCase{[]string{"--layout", "="}, []string{"auto", "shared", "embedded", "unified"}},
+		completionCase{[]string{"--run-initrd-secrets", "="}, []string{"auto", "run", "never"}},
+		completionCase{[]string{"--run-initrd-secrets", "=", "run", "ver"}, []string{"verify", "version"}},
 		completionCase{[]string{"--esp", "=", "list", "ver"}, []string{"verify", "version"}},
 	)
 	const driver = `set -u
@@ -225,6 +228,8 @@ done
 		{"help zs", "help zsh"},
 		{"--layout un", "--layout unified"},
 		{"--layout=un", "--layout=unified"},
+		{"--run-initrd-secrets=nev", "--run-initrd-secrets=never"},
+		{"--run-initrd-secrets veri", "--run-initrd-secrets verify"},
 		{"--from lan", "--from lanzaboote"},
 		{"list --color nev", "list --color never"},
 		{"--esp fol", "--esp folio"}, // not folly, a file

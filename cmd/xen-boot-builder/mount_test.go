@@ -134,7 +134,7 @@ func testDropIn(t *testing.T, b binary) {
 			if err := boots(m.esp); err != nil {
 				t.Error(err)
 			}
-			if says := strings.Contains(r.stdout, headline+"done.\n"); says != (verbosity != "quiet") {
+			if says := strings.Contains(r.stdout, headline+"done."); says != (verbosity != "quiet") {
 				t.Errorf("stdout: %q", r.stdout)
 			}
 			if found, _ := filepath.Glob(filepath.Join(m.esp, "loader/entries/xen-*.conf")); len(found) == 0 {

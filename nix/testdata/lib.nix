@@ -365,7 +365,11 @@ let
       prioritised = map (
         d:
         if d.value._type or "" == "override" then
-          d // { inherit (d.value) priority; value = d.value.content; }
+          d
+          // {
+            inherit (d.value) priority;
+            value = d.value.content;
+          }
         else
           d // { priority = 100; }
       ) flat;
@@ -373,7 +377,11 @@ let
       ordered = map (
         d:
         if d.value._type or "" == "order" then
-          d // { order = d.value.priority; value = d.value.content; }
+          d
+          // {
+            order = d.value.priority;
+            value = d.value.content;
+          }
         else
           d // { order = 1000; }
       ) (filter (d: d.priority == highestPrio) prioritised);

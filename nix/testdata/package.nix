@@ -32,6 +32,7 @@ in
     version
     vendorHash
     ldflags
+    versionCheckProgramArg
     ;
   inherit (package.src) fileset;
   meta = {

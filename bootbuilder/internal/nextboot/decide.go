@@ -164,7 +164,8 @@ func (p *planner) startXen(x Entry) {
 	switch what {
 	case nothing, saved:
 		// What starts by its place in the menu, or because it was started last, may stay.
-		if p.all(is) && !p.in.FromProfiles || what == saved && p.lastBooted() {
+		mayStay := !p.in.FromProfiles || p.in.Policy == Keep || what == saved
+		if p.all(is) && mayStay || what == saved && p.lastBooted() {
 			return
 		}
 	case nixosValue, xenValue:
