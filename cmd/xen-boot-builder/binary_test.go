@@ -30,6 +30,8 @@ func TestBinary(t *testing.T) {
 		"no-op":         testNoOp,
 		"steps":         testSteps,
 		"two at once":   testTwoAtOnce,
+		"fails halfway": testFailsHalfway,
+		"waits":         testWaits,
 		"terminated":    testTerminated,
 		"second signal": testSecondSignal,
 		"progress bar":  testProgressBar,
