@@ -345,7 +345,8 @@ func (v reporter) changed() bool {
 		return v.p.changes()
 	}
 	d := v.done.done
-	return len(d.Written)+len(d.Removed)+len(d.Blanked)+len(d.Directories) > 0 || d.LoaderConf != transaction.ConfBefore || v.done.armed
+	// An empty directory that a run left before it was interrupted is nothing.
+	return len(d.Written)+len(d.Removed)+len(d.Blanked) > 0 || d.LoaderConf != transaction.ConfBefore || v.done.armed
 }
 
 // loaderConf is what became, or would become, of loader.conf.

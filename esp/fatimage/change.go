@@ -46,7 +46,7 @@ func (v *volume) rename(from, to string) error {
 		return err
 	}
 	if old == nil {
-		if err := v.checkName(name); err != nil {
+		if err := v.CheckName(name); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func (v *volume) place(name string) (*node, error) {
 	if _, err := v.find(name); err == nil {
 		return nil, fs.ErrExist
 	}
-	if err := v.checkName(path.Base(name)); err != nil {
+	if err := v.CheckName(path.Base(name)); err != nil {
 		return nil, err
 	}
 	return dir, v.writable(path.Join(dir.path(), path.Base(name)))
