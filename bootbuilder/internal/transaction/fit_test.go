@@ -97,7 +97,7 @@ func FuzzFit(f *testing.F) {
 func TestDeciding(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{
-		"title x\nefi /a\n":                                  0,
+		"title x\nefi /a\n": 0,
 		"title " + strings.Repeat("x", 600) + "\nefi /a\n":   512,
 		"title " + strings.Repeat("x", 500) + "\nefi /abc\n": 0, // begins there
 		"# efi\n" + strings.Repeat("\n", 2000) + " linux a":  1536,

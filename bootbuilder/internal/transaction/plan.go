@@ -219,7 +219,7 @@ func (p *planner) step(s Step) {
 	s.safe, p.stop = p.stop, false
 	p.steps = append(p.steps, s)
 	switch s.Op {
-	case OpSpace, OpHold, OpUpdate, OpWritable, OpRelease, OpFlush, OpFlushTables, OpSyncDir:
+	case OpSpace, OpHold, OpUpdate, OpWritable, OpRelease, OpFlush, OpFlushTables, OpSyncDir, OpSyncHeld:
 	default:
 		p.mark(s.Place.FS)
 	}
@@ -635,17 +635,20 @@ func (p *planner) book() error {
 	}
 	if l := c.LoaderConf; l != nil {
 		a := p.account(l.FS)
-		a.needed += a.space.Rounded(int64(max(len(l.After), len(l.Before)))) // a new one, or one beside it
-	}
-	for dir, n := range growth {
-		if !slices.Contains(p.missing, dir) {
-			p.account(dir.FS).needed += p.account(dir.FS).space.Rounded(n * slotSize)
+		if _, grow, ok := Fit(l.Before, l.After); l.After != nil && (l.Before == nil || !ok || a.space.Rounded(int64(grow)) > a.space.Rounded(int64(len(l.Before)))) {
+			a.needed += a.space.Rounded(int64(max(len(l.After), len(l.Before)))) // a new one, or one beside it
 		}
 	}
 	for _, dir := range p.missing {
 		a := p.account(dir.FS)
 		a.needed += a.space.Rounded(p.directorySize(dir))
-		a.needed += a.space.Rounded(2 * slotSize * 2) // its names in the directory above
+		a.needed += a.space.Cluster // the one around it
+		growth[Place{dir.FS, path.Dir(dir.Name)}] += slots(dir.Name) + 1
+	}
+	for dir, n := range growth {
+		if !slices.Contains(p.missing, dir) {
+			p.account(dir.FS).needed += p.account(dir.FS).space.Rounded(n * slotSize)
+		}
 	}
 	planned := make(map[Place]int64)
 	for _, t := range p.targets {
