@@ -277,6 +277,7 @@ func (p *planner) clear() {
 	if len(p.drops) > 0 {
 		p.flush()
 		p.release()
+		p.flush() // until the FAT says so, too, a cut loses their clusters
 	}
 	p.stop = true
 	if p.unsure && !p.first {
@@ -556,9 +557,7 @@ func (p *planner) dropStale(at phase) {
 	p.drop(slices.Concat(c.StaleImages, c.StalePayload, c.StaleDirectories))
 	p.flush()
 	p.release()
-	if at == phaseStale {
-		p.flush()
-	}
+	p.flush()
 }
 
 // end makes sure that it all really happened: vfat turns read-only at the first damage it meets.
