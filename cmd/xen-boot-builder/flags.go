@@ -102,7 +102,7 @@ var argKinds = map[string]completionValue{
 	"NAME=FILE": completionFile,
 	"PROGRAM":   completionFile,
 	"COMMAND":   completionNothing,
-	"N":         completionNothing,
+	"N|fit":     completionNothing,
 }
 
 // newFlags defines the flags of the table for the parser.
