@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/efivars"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
 // Record is what [Plan.Apply] really did, also where it failed or was interrupted.
 type Record struct {
-	done transaction.Record
+	done  transaction.Record
+	armed bool // LoaderEntryOneShot was written or removed
 }
 
 // Bytes is how much was written to files.
@@ -37,10 +39,23 @@ func (p *Plan) Apply(ctx context.Context, sign Signer, observer Observer) (*Reco
 	}
 	p.applied.Store(true)
 	done, err := steps.Run(withSigner(ctx, sign), observer.transaction())
+	record := &Record{done: done}
 	if err != nil {
-		return &Record{done}, fileHint(err)
+		return record, fileHint(err)
 	}
-	return &Record{done}, p.failed()
+	if p.arm.disarm {
+		if err := efivars.At(p.options.EFIVars).ClearOneShot(); err != nil {
+			return record, armHint(err)
+		}
+		record.armed = true
+	}
+	if p.arm.value != "" {
+		if err := efivars.At(p.options.EFIVars).SetOneShot(p.arm.value); err != nil {
+			return record, armHint(err)
+		}
+		record.armed = true
+	}
+	return record, p.failed()
 }
 
 // checkSigner refuses a signer that is not the one that was planned with.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
@@ -43,6 +44,7 @@ func build(
 	b := builder{reader: reader, inv: inv, options: options, planned: make(map[esp.Key]string)}
 	o := layout.Options{
 		Layout: options.Layout, Certificate: options.Certificate, UnverifiedInitrds: options.SignUnverifiedInitrds,
+		KeepDebug: options.KeepDebug,
 		Installed: inv.Unified, Busy: inv.Working,
 	}
 	switch {
@@ -55,8 +57,14 @@ func build(
 	}
 	var done []outcome
 	var warnings []Warning
+	unsigned := false // a machine that can't have the layout
 	for _, out := range outcomes {
 		if out.skip == nil {
+			o := o
+			if options.auto {
+				o.Layout = layout.Possible(options.Layout, out.Spec.System)
+			}
+			unsigned = unsigned || o.Layout != options.Layout
 			files, err := b.buildOne(ctx, out.Generation, o)
 			if ctx.Err() != nil {
 				return nil, nil, ctx.Err()
@@ -70,6 +78,9 @@ func build(
 			}
 		}
 		done = append(done, out)
+	}
+	if unsigned {
+		warnings = append(warnings, Warning{Message: "on aarch64 only layout shared is possible, which is not signed: Secure Boot needs a change in Xen there"})
 	}
 	return done, warnings, nil
 }
@@ -119,7 +130,7 @@ func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layou
 			return nil, generation.Skipped(Collision, fmt.Errorf("%s would have to hold two different contents", b.inv.Boot.Path(f.Name)))
 		}
 		identities[key] = identity
-		p, err := b.compare(ctx, f)
+		p, err := b.compare(ctx, f, files.Pending)
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +146,7 @@ func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layou
 var errHandWritten = errors.New("a hand-written entry has this name")
 
 // compare decides whether a file has to be written.
-func (b *builder) compare(ctx context.Context, f layout.File) (plannedFile, error) {
+func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (plannedFile, error) {
 	p := plannedFile{File: f}
 	boot := b.inv.Boot
 	info, err := boot.Stat(f.Name)
@@ -149,9 +160,9 @@ func (b *builder) compare(ctx context.Context, f layout.File) (plannedFile, erro
 		return p, generation.Skipped(Collision, fmt.Errorf("%s: %w", boot.Path(f.Name), errHandWritten))
 	case info.Size() == 0:
 		p.state = differs // what is left of a write that was cut off
-	case f.Kind == KindImage && f.ByContent && b.options.Layout == LayoutUnified && b.inv.Working(f.Name):
-		// The name says what is inside, and an entry is complete before it is one: no byte of it has
-		// to be read. What was damaged later is for verify to find.
+	case dirOf(f.Name) == bootname.Unified && b.looksRight(f, pending):
+		// The name says what is inside, and an image is complete before it is an entry: no byte of
+		// kernel and ramdisk has to be read. What was damaged later is for verify to find.
 		p.state = same
 	default:
 		right, err := f.Content.Same(ctx, b.reader, f.Name)
@@ -170,4 +181,11 @@ func (b *builder) compare(ctx context.Context, f layout.File) (plannedFile, erro
 		return p, generation.Skipped(PayloadMissing, err)
 	}
 	return p, nil
+}
+
+// looksRight reports whether an installed image is what its name says, by all that is cheap to read. In a
+// dry run the ramdisk of one with secrets is not known.
+func (b *builder) looksRight(f layout.File, pending bool) bool {
+	image, ok := f.Content.(content.Image)
+	return ok && b.inv.Working(f.Name) && (pending || image.Looks(b.reader, f.Name))
 }

@@ -2,6 +2,8 @@ package bootbuilder
 
 import (
 	"context"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
@@ -38,7 +40,7 @@ func changeOf(
 			c.StalePayload = append(c.StalePayload, placeOf(p))
 		}
 	}
-	if conf.changed(next) || next.Detour.Conf != nil {
+	if conf.changed(next) || next.Detour.Conf != nil && v.removes() {
 		c.LoaderConf = &transaction.ConfChange{
 			Place:  transaction.Place{FS: target.ESP, Name: bootname.LoaderConf},
 			Before: conf.text, After: next.Conf, Detour: next.Detour.Conf,
@@ -47,6 +49,36 @@ func changeOf(
 	c.BootsWithoutStale = bootsWithoutStale(outcomes, v, next)
 	return c
 }
+
+// withStaleDirectories adds our own directories that hold nothing once the change is made: where nobody
+// writes into one, and all that is in it goes.
+func withStaleDirectories(c transaction.Change) transaction.Change {
+	goes := make(map[esp.Key]bool)
+	for _, p := range slices.Concat(c.Leftovers, c.StaleEntries, c.StaleImages, c.StalePayload) {
+		goes[keyAt(p)] = true
+	}
+	seen := make(map[esp.FS]bool)
+	for _, fsys := range []esp.FS{c.Boot, c.ESP} {
+		dir := transaction.Place{FS: fsys, Name: bootname.Payload}
+		written := slices.ContainsFunc(c.Writes, func(w transaction.Write) bool {
+			return w.FS == fsys && strings.EqualFold(dirOf(w.Name), dir.Name)
+		})
+		list, err := fsys.ReadDir(dir.Name)
+		if seen[fsys] || written || err != nil || len(list) == 0 {
+			continue
+		}
+		seen[fsys] = true
+		if !slices.ContainsFunc(list, func(d fs.DirEntry) bool {
+			return !goes[keyAt(transaction.Place{FS: fsys, Name: dir.Name + "/" + d.Name()})]
+		}) {
+			c.StaleDirectories = append(c.StaleDirectories, dir)
+		}
+	}
+	return c
+}
+
+// keyAt tells files apart that are on two file systems.
+func keyAt(p transaction.Place) esp.Key { return esp.KeyOf(p.Path()) }
 
 func placeOf(p installed.Place) transaction.Place { return transaction.Place{FS: p.FS, Name: p.Name} }
 

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/esp/crashfs"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
@@ -17,7 +16,7 @@ import (
 type crashScenario struct {
 	name     string
 	xbootldr bool
-	options  bootbuilder.Options
+	with     bootbuilder.Options
 	prepare  func(b *crashBench)
 	// tight leaves so little room that what is stale has to go first.
 	tight bool
@@ -25,30 +24,28 @@ type crashScenario struct {
 	verify func(t *testing.T, r *crashRun)
 }
 
-// crashBench is a NixOS root and the partitions of one scenario: first in directories, where
-// the installers before us work, then in memory.
+// crashBench is the machine of one scenario: first in directories, where the installers before us
+// work, then in memory.
 type crashBench struct {
+	*machine
 	crashScenario
-	t             *testing.T
-	root          *fixtures.Root
-	espDir, xboot string
-	machine       *crashfs.Machine
-	entries       []fixtures.Entry
-	names         fixtures.EntryNames
+	disks *crashfs.Machine
 }
 
 func newCrashBench(t *testing.T, s crashScenario) *crashBench {
 	t.Helper()
-	b := &crashBench{crashScenario: s, t: t, root: fixtures.NewRoot(t.TempDir()), espDir: t.TempDir()}
+	b := &crashBench{crashScenario: s, machine: newMachine(t)}
 	if s.xbootldr {
 		b.xboot = t.TempDir()
 	}
-	b.options.Root = b.root.Dir()
+	root := b.options.Root
+	b.options = s.with
+	b.options.Root = root
 	s.prepare(b)
-	b.machine = crashfs.NewMachine()
-	b.machine.Mount("/efi", crashfs.Geometry{}).Fill(snapshot(t, b.espDir))
+	b.disks = crashfs.NewMachine()
+	b.disks.Mount("/efi", crashfs.Geometry{}).Fill(snapshot(t, b.esp))
 	if s.xbootldr {
-		b.machine.Mount("/boot", crashfs.Geometry{}).Fill(snapshot(t, b.xboot))
+		b.disks.Mount("/boot", crashfs.Geometry{}).Fill(snapshot(t, b.xboot))
 	}
 	if s.tight {
 		b.tighten()
@@ -64,11 +61,11 @@ const slack = 4
 func (b *crashBench) tighten() {
 	b.t.Helper()
 	boot := b.bootIndex()
-	for capacity := b.machine.FS(boot).Used(); capacity < 10_000; capacity++ {
-		m := b.machine.Clone()
+	for capacity := b.disks.FS(boot).Used(); capacity < 10_000; capacity++ {
+		m := b.disks.Clone()
 		m.FS(boot).Resize(crashfs.Geometry{Capacity: capacity})
-		if b.install(m) == nil {
-			b.machine.FS(boot).Resize(crashfs.Geometry{Capacity: capacity + slack})
+		if b.runOn(m) == nil {
+			b.disks.FS(boot).Resize(crashfs.Geometry{Capacity: capacity + slack})
 			return
 		}
 	}
@@ -95,13 +92,6 @@ func (b *crashBench) bootIndex() int {
 
 // The steps that scenarios are made of.
 
-func (b *crashBench) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // xen is a system with a Xen of this version and, by their parameters, its own.
 func xen(version string, params ...string) fixtures.System {
 	x := &fixtures.Xen{Version: version, Image: fixtures.XenImage(fixtures.XenOptions{Version: version, HeaderRoom: true})}
@@ -111,48 +101,27 @@ func xen(version string, params ...string) fixtures.System {
 	return fixtures.System{Xen: x}
 }
 
-func (b *crashBench) add(number int, s fixtures.System, specialisations ...fixtures.Specialisation) *fixtures.Toplevel {
+func (b *crashBench) gen(number int, s fixtures.System, specialisations ...fixtures.Specialisation) *fixtures.Toplevel {
 	b.t.Helper()
-	top, err := b.root.Add(fixtures.Generation{Number: number, System: s, Specialisations: specialisations})
-	b.must(err)
-	return top
-}
-
-// nixos is a rebuild's own boot loader installer.
-func (b *crashBench) nixos() {
-	b.t.Helper()
-	var err error
-	b.entries, err = b.root.InstallSystemdBoot(b.espDir, fixtures.SystemdBoot{Boot: b.xboot, Names: b.names})
-	b.must(err)
+	return b.add(fixtures.Generation{Number: number, System: s, Specialisations: specialisations})
 }
 
 // ours is an earlier run of this program.
 func (b *crashBench) ours(layout bootbuilder.Layout) {
 	b.t.Helper()
-	dir, err := esp.OpenDir(b.espDir)
-	b.must(err)
-	defer dir.Close()
-	target := bootbuilder.NewTarget(dir, nil)
-	if b.xbootldr {
-		boot, err := esp.OpenDir(b.xboot)
-		b.must(err)
-		defer boot.Close()
-		target = bootbuilder.NewTarget(dir, boot)
-	}
-	o := b.options
-	o.Layout = layout
-	plan, err := bootbuilder.Install(ctx, target, o, bootbuilder.Observer{})
-	b.must(err)
-	b.must(plan.Close())
+	before := b.options.Layout
+	b.options.Layout = layout
+	b.install()
+	b.options.Layout = before
 }
 
 // three is a machine with three generations, all with Xen, and its NixOS entries.
 func (b *crashBench) three() (oldest, newest *fixtures.Toplevel) {
 	b.t.Helper()
-	oldest = b.add(1, xen("4.19.3"))
-	b.add(2, xen("4.20.2"))
-	newest = b.add(3, xen("4.20.2"), fixtures.Specialisation{Name: "gaming", System: xen("4.20.2", "dom0_mem=2G")})
-	b.nixos()
+	oldest = b.gen(1, xen("4.19.3"))
+	b.gen(2, xen("4.20.2"))
+	newest = b.gen(3, xen("4.20.2"), fixtures.Specialisation{Name: "gaming", System: xen("4.20.2", "dom0_mem=2G")})
+	b.rebuild()
 	return oldest, newest
 }
 
@@ -161,25 +130,20 @@ func (b *crashBench) rebuilt(oldest, newest *fixtures.Toplevel) {
 	b.t.Helper()
 	b.must(b.root.Delete(oldest))
 	b.must(b.root.Delete(newest))
-	b.add(3, xen("4.20.2", "dom0_mem=8G"))
-	b.add(4, xen("4.21.0"))
-	b.nixos()
+	b.gen(3, xen("4.20.2", "dom0_mem=8G"))
+	b.gen(4, xen("4.21.0"))
+	b.rebuild()
 }
 
 // putBack restores files of this prefix that an installer swept.
 func (b *crashBench) putBack(before map[string]string, prefix string) {
 	b.t.Helper()
-	now := snapshot(b.t, b.espDir)
+	now := snapshot(b.t, b.esp)
 	for name, content := range before {
 		if _, ok := now[name]; !ok && strings.HasPrefix(name, prefix) {
-			b.must(os.WriteFile(filepath.Join(b.espDir, name), []byte(content), 0o644))
+			b.must(os.WriteFile(filepath.Join(b.esp, name), []byte(content), 0o644))
 		}
 	}
-}
-
-func (b *crashBench) writeLoaderConf(text string) {
-	b.t.Helper()
-	b.must(os.WriteFile(filepath.Join(b.espDir, "loader/loader.conf"), []byte(text), 0o644))
 }
 
 // wantNixOSDefault wants loader.conf to start NixOS, and nothing of ours left.
@@ -201,7 +165,7 @@ func crashScenarios() []crashScenario {
 	for _, layout := range layouts {
 		o := bootbuilder.Options{Layout: layout}
 		fresh := func(b *crashBench) {
-			b.add(7, fixtures.System{})
+			b.gen(7, fixtures.System{})
 			b.three()
 		}
 		upgrade := func(b *crashBench) {
@@ -210,39 +174,39 @@ func crashScenarios() []crashScenario {
 			b.rebuilt(oldest, newest)
 		}
 		list = append(list,
-			crashScenario{name: "fresh-" + string(layout), options: o, prepare: fresh},
-			crashScenario{name: "upgrade-" + string(layout), options: o, prepare: upgrade},
-			crashScenario{name: "upgrade-xbootldr-" + string(layout), options: o, prepare: upgrade, xbootldr: true},
-			crashScenario{name: "tight-" + string(layout), options: o, tight: true, prepare: func(b *crashBench) {
+			crashScenario{name: "fresh-" + string(layout), with: o, prepare: fresh},
+			crashScenario{name: "upgrade-" + string(layout), with: o, prepare: upgrade},
+			crashScenario{name: "upgrade-xbootldr-" + string(layout), with: o, prepare: upgrade, xbootldr: true},
+			crashScenario{name: "tight-" + string(layout), with: o, tight: true, prepare: func(b *crashBench) {
 				oldest, newest := b.three()
 				b.ours(layout)
-				before := snapshot(b.t, b.espDir)
+				before := snapshot(b.t, b.esp)
 				b.rebuilt(oldest, newest)
 				b.putBack(before, "EFI/nixos/xen-") // they go with the others
 			}},
-			crashScenario{name: "take-over-" + string(layout), options: o, prepare: func(b *crashBench) {
+			crashScenario{name: "take-over-" + string(layout), with: o, prepare: func(b *crashBench) {
 				b.three()
-				b.must(b.root.InstallScript(b.espDir, b.entries, fixtures.SystemdBoot{}))
+				b.script()
 			}},
-			crashScenario{name: "xen-gone-" + string(layout), options: o, prepare: func(b *crashBench) {
+			crashScenario{name: "xen-gone-" + string(layout), with: o, prepare: func(b *crashBench) {
 				oldest, newest := b.three()
 				b.ours(layout)
 				b.must(b.root.Delete(oldest))
 				b.must(b.root.Delete(newest))
 				b.must(b.root.Delete(b.root.Toplevels()[0]))
-				b.add(4, fixtures.System{})
-				kept := snapshot(b.t, b.espDir)["loader/loader.conf"]
-				b.nixos()
+				b.gen(4, fixtures.System{})
+				kept := snapshot(b.t, b.esp)["loader/loader.conf"]
+				b.rebuild()
 				b.writeLoaderConf(kept) // the installer failed on this one, say
 			}, verify: wantNixOSDefault},
 		)
-		list = append(list, crashScenario{name: "kept-" + string(layout), options: o, prepare: func(b *crashBench) {
+		list = append(list, crashScenario{name: "kept-" + string(layout), with: o, prepare: func(b *crashBench) {
 			oldest, _ := b.three()
 			b.ours(layout)
 			b.must(b.root.Delete(oldest))
-			before := snapshot(b.t, b.espDir)
-			b.add(4, xen("4.21.0"))
-			b.nixos()
+			before := snapshot(b.t, b.esp)
+			b.gen(4, xen("4.21.0"))
+			b.rebuild()
 			b.putBack(before, "")
 		}, verify: func(t *testing.T, r *crashRun) {
 			for name := range r.after.boot {
@@ -256,41 +220,40 @@ func crashScenarios() []crashScenario {
 			if from == layout {
 				continue
 			}
-			list = append(list, crashScenario{name: string(from) + "-to-" + string(layout), options: o, prepare: func(b *crashBench) {
+			list = append(list, crashScenario{name: string(from) + "-to-" + string(layout), with: o, prepare: func(b *crashBench) {
 				b.three()
 				b.ours(from)
-				b.nixos()
+				b.rebuild()
 			}})
 		}
 	}
 	return append(list,
-		crashScenario{name: "from-store", options: bootbuilder.Options{From: bootbuilder.FromProfiles}, prepare: func(b *crashBench) {
-			b.add(1, xen("4.20.2"))
-			b.add(2, xen("4.20.2"))
+		crashScenario{name: "from-store", with: bootbuilder.Options{From: bootbuilder.FromProfiles}, prepare: func(b *crashBench) {
+			b.gen(1, xen("4.20.2"))
+			b.gen(2, xen("4.20.2"))
 		}},
 		crashScenario{name: "joined-initrds", prepare: func(b *crashBench) {
-			b.names = fixtures.ContentHashNames
+			b.nixos.Names = fixtures.ContentHashNames
 			s := xen("4.20.2")
 			s.ExtraInitrds = []string{"EFI/extra/microcode.img"}
-			b.add(1, s)
-			b.add(2, xen("4.20.2"))
-			b.nixos()
+			b.gen(1, s)
+			b.gen(2, xen("4.20.2"))
+			b.rebuild()
 		}},
-		crashScenario{name: "lanzaboote", options: bootbuilder.Options{Layout: bootbuilder.LayoutUnified}, prepare: func(b *crashBench) {
-			b.add(1, xen("4.20.2"))
-			b.add(2, xen("4.21.0"))
-			_, err := b.root.InstallLanzaboote(b.espDir, fixtures.Lanzaboote{})
-			b.must(err)
+		crashScenario{name: "lanzaboote", with: bootbuilder.Options{Layout: bootbuilder.LayoutUnified}, prepare: func(b *crashBench) {
+			b.gen(1, xen("4.20.2"))
+			b.gen(2, xen("4.21.0"))
+			b.lanzaboote(fixtures.Lanzaboote{})
 		}},
 		crashScenario{name: "tight-stale-default", tight: true, prepare: func(b *crashBench) {
 			oldest, _ := b.three()
 			b.must(b.root.SetDefault(oldest))
-			b.nixos()
+			b.rebuild()
 			b.ours(bootbuilder.LayoutShared)
-			kept := snapshot(b.t, b.espDir)["loader/loader.conf"]
+			kept := snapshot(b.t, b.esp)["loader/loader.conf"]
 			b.must(b.root.Delete(oldest))
-			b.add(4, xen("4.21.0"))
-			b.nixos()
+			b.gen(4, xen("4.21.0"))
+			b.rebuild()
 			b.writeLoaderConf(kept)
 		}},
 	)

@@ -41,7 +41,7 @@ func TestEveryCapacity(t *testing.T) {
 				for capacity := full; done < 20; capacity++ {
 					m := r.start.Clone()
 					m.FS(boot).Resize(crashfs.Geometry{Cluster: cluster, Capacity: capacity})
-					err := r.install(m)
+					err := r.runOn(m)
 					w := worldOf(m, r.xbootldr)
 					switch {
 					case err == nil && diffWorlds(r.after, w) == "":
@@ -85,7 +85,7 @@ func TestSpaceThatIsNotThere(t *testing.T) {
 			for hidden := int64(room); hidden >= 0; hidden-- {
 				m := r.start.Clone()
 				m.FS(boot).Resize(crashfs.Geometry{Capacity: capacity, Hidden: hidden})
-				err := r.install(m)
+				err := r.runOn(m)
 				w := worldOf(m, r.xbootldr)
 				if err == nil {
 					if d := diffWorlds(r.after, w); d != "" {
@@ -125,7 +125,7 @@ func (r *crashRun) halfNamed(t *testing.T, m *crashfs.Machine, w world) {
 	}
 	next := m.Clone()
 	next.FS(r.bootIndex()).Resize(crashfs.Geometry{})
-	if err := r.install(next); err != nil {
+	if err := r.runOn(next); err != nil {
 		t.Errorf("the next run: %v", err)
 	} else if d := diffWorlds(r.after, worldOf(next, r.xbootldr)); d != "" {
 		t.Errorf("the next run ends differently (-undisturbed +repaired):\n%s", d)
@@ -173,7 +173,7 @@ func faultsOf(kind crashfs.OpKind) []syscall.Errno {
 
 func (r *crashRun) afterFault(t *testing.T, m *crashfs.Machine, op crashfs.Op, when string) {
 	t.Helper()
-	err := r.install(m)
+	err := r.runOn(m)
 	w := worldOf(m, r.xbootldr)
 	if err == nil && op.Kind.Writes() && !isTidying(op) {
 		t.Errorf("%s, but the run succeeded", when)
@@ -187,7 +187,7 @@ func (r *crashRun) afterFault(t *testing.T, m *crashfs.Machine, op crashfs.Op, w
 	}
 	r.afterCut(t, m, c, 3, when) // a reset of the machine
 	next := m.Clone()
-	if err := r.install(next); err != nil {
+	if err := r.runOn(next); err != nil {
 		t.Errorf("%s: the next run: %v", when, err)
 	} else if d := diffWorlds(r.after, worldOf(next, r.xbootldr)); d != "" {
 		t.Errorf("%s: the next run ends differently (-undisturbed +repaired):\n%s", when, d)

@@ -151,7 +151,7 @@ func TestDiffOfLargeTexts(t *testing.T) {
 	t.Parallel()
 	firmware.Need(t, "patch")
 	var before, after []byte
-	for i := 0; len(before) < maxEntry-10; i++ {
+	for i := 0; len(before) < maxLoaderConf-10; i++ {
 		before = fmt.Appendf(before, "%x\n", i)
 	}
 	for i := range 20 {

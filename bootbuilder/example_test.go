@@ -10,7 +10,7 @@ import (
 )
 
 // What a hook behind NixOS' systemd-boot installer does.
-func ExampleInstall() {
+func Example() {
 	machine, err := machineWithSystemdBoot()
 	if err != nil {
 		fmt.Println(err)
@@ -26,13 +26,17 @@ func ExampleInstall() {
 	defer boot.Close()
 	target := bootbuilder.NewTarget(boot, nil)
 	options := bootbuilder.Options{Root: machine.root} // "/"
-	plan, err := bootbuilder.Install(context.Background(), target, options, bootbuilder.Observer{})
+	plan, err := bootbuilder.NewPlan(context.Background(), target, options)
 	if err != nil {
 		fmt.Println(err, bootbuilder.Hint(err))
 		return
 	}
 	defer plan.Close()
-	for _, g := range plan.Report().Generations {
+	done, err := plan.Apply(context.Background(), nil, bootbuilder.Observer{})
+	if err != nil {
+		fmt.Println(err, bootbuilder.Hint(err))
+	}
+	for _, g := range plan.Report(done).Generations {
 		fmt.Println(g.State, g.Entry)
 	}
 	// Output:
@@ -43,7 +47,7 @@ func ExampleInstall() {
 
 // What a hook behind Lanzaboote does: each generation becomes one signed image with Xen, its
 // configuration, kernel and initrd in it.
-func ExampleInstall_lanzaboote() {
+func Example_lanzaboote() {
 	machine, err := machineWithLanzaboote()
 	if err != nil {
 		fmt.Println(err)
@@ -63,14 +67,18 @@ func ExampleInstall_lanzaboote() {
 	}
 	defer boot.Close()
 	target := bootbuilder.NewTarget(boot, nil)
-	options := bootbuilder.Options{Root: machine.root, Signer: signer}
-	plan, err := bootbuilder.Install(context.Background(), target, options, bootbuilder.Observer{})
+	options := bootbuilder.Options{Root: machine.root, Certificate: signer.Certificate()}
+	plan, err := bootbuilder.NewPlan(context.Background(), target, options)
 	if err != nil {
 		fmt.Println(err, bootbuilder.Hint(err))
 		return
 	}
 	defer plan.Close()
-	report := plan.Report()
+	done, err := plan.Apply(context.Background(), signer, bootbuilder.Observer{})
+	if err != nil {
+		fmt.Println(err, bootbuilder.Hint(err))
+	}
+	report := plan.Report(done)
 	fmt.Println("layout:", report.Layout)
 	for _, g := range report.Generations {
 		fmt.Println(g.State, g.ID)
@@ -84,7 +92,7 @@ func ExampleInstall_lanzaboote() {
 
 // An ESP made of nothing but a NixOS root that is mounted somewhere: generations come from the
 // profile links, kernels and initrds from the store. NewPlan only looks; Apply writes.
-func ExampleNewPlan() {
+func Example_offline() {
 	machine, err := machineWithEmptyESP()
 	if err != nil {
 		fmt.Println(err)
@@ -106,14 +114,14 @@ func ExampleNewPlan() {
 		return
 	}
 	defer plan.Close()
-	for _, w := range plan.Warnings {
+	for _, w := range plan.Report(nil).Warnings {
 		fmt.Println("warning:", strings.ReplaceAll(w.Message, machine.esp, "/boot"))
 	}
-	if err := plan.Apply(context.Background(), bootbuilder.Observer{}); err != nil {
+	if _, err := plan.Apply(context.Background(), nil, bootbuilder.Observer{}); err != nil {
 		fmt.Println(err)
 		return
 	}
-	found, err := bootbuilder.List(target)
+	found, err := bootbuilder.List(context.Background(), target, bootbuilder.InspectOptions{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -24,11 +24,8 @@ func find(system *generation.System, inv *installed.Inventory, target Target, op
 		return system.FromLinks(), nil
 	}
 	found := system.FromSelectors(selectors(inv, target, options.From))
-	if found.Selecting && !found.Selected && strangersOnly(found) {
-		g := found.Generations[len(found.Generations)-1]
-		return found, WithHint(fmt.Errorf(
-			"not one of the NixOS entries on %s is a generation of the system at %s (%w); nothing was touched",
-			target.Boot.Path("."), options.Root, g.Skip), rootHint)
+	if err := wrongRoot(found, target, options.Root); err != nil {
+		return found, WithHint(fmt.Errorf("%w; nothing was touched", err), rootHint)
 	}
 	if options.signs() && !system.Links && len(found.Generations) > 0 {
 		return found, WithHint(fmt.Errorf("%s has no profile links, so nothing says which generations may be signed", options.Root), rootHint)
@@ -37,6 +34,16 @@ func find(system *generation.System, inv *installed.Inventory, target Target, op
 }
 
 const rootHint = "--root is where the NixOS system of this boot partition is mounted"
+
+// wrongRoot is an error where every NixOS entry that there is belongs to another system than the root's.
+func wrongRoot(found generation.Found, target Target, root string) error {
+	if !found.Selecting || found.Selected || !strangersOnly(found) {
+		return nil
+	}
+	g := found.Generations[len(found.Generations)-1]
+	return fmt.Errorf("not one of the NixOS entries on %s is a generation of the system at %s (%w)",
+		target.Boot.Path("."), root, g.Skip)
+}
 
 // strangersOnly reports whether every entry was read and names something else.
 func strangersOnly(found generation.Found) bool {

@@ -13,6 +13,9 @@ type firmwareState struct {
 	state  secureboot.State
 	vars   nextboot.Vars
 	canArm bool // LoaderEntryOneShot can be written
+	// selected is the id of the entry that was started (LoaderEntrySelected).
+	selected string
+	loader   string // what systemd-boot calls itself (LoaderInfo)
 }
 
 // enforcing reports whether the firmware is known to refuse unsigned images.
@@ -29,6 +32,15 @@ func readFirmware(dir string) (firmwareState, []Warning) {
 	if f.state, err = secureboot.ReadState(dir); err != nil {
 		warnings = append(warnings, Warning{Advice: true, Message: fmt.Sprintf("whether Secure Boot is on is not known: %v", err)})
 	}
-	f.vars, f.canArm = efivars.Read(dir)
+	store := efivars.At(dir)
+	loader, err := store.Read()
+	if err != nil {
+		warnings = append(warnings, Warning{Advice: true, Message: fmt.Sprintf("what systemd-boot's EFI variables say is not known: %v", err)})
+	}
+	f.vars = nextboot.Vars{
+		OneShot: loader.OneShot, Preferred: loader.Preferred, Default: loader.Default, LastBooted: loader.LastBooted,
+	}
+	f.selected, f.loader = loader.Selected, loader.Info
+	f.canArm = store.Exists() && loader.Features&efivars.EntryOneShot != 0
 	return f, warnings
 }

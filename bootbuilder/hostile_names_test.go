@@ -93,20 +93,19 @@ func TestHostileNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.unsynced = true
+			r := newMachine(t)
 			for _, g := range c.generations {
 				r.add(g)
 			}
 			r.options.From, r.options.Layout = bootbuilder.FromProfiles, c.layout
-			plan := r.install()
+			report := r.install()
 			slices.Sort(c.want)
-			if diff := cmp.Diff(c.want, ids(plan, installedNow...)); diff != "" {
+			if diff := cmp.Diff(c.want, ids(report, installedNow...)); diff != "" {
 				t.Errorf("installed (-want +got):\n%s", diff)
 			}
-			wantMatches(t, failures(plan), c.warnings...)
+			wantMatches(t, warnings(report), c.warnings...)
 			again := r.install()
-			if again.Changes() {
+			if again.Changed {
 				t.Error("a second run has changes to make")
 			}
 			seen := r.verify()

@@ -3,7 +3,10 @@ package bootbuilder
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
@@ -11,18 +14,24 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // Inspection is what is on $BOOT, as [List] and [Verify] see it.
 type Inspection struct {
-	Schema  int           `json:"schema"`
-	ESP     string        `json:"esp"`
-	Boot    string        `json:"boot"`
+	Schema int    `json:"schema"`
+	ESP    string `json:"esp"`
+	Boot   string `json:"boot"`
+	// Entries are the Xen entries, from old to new, each profile by itself.
 	Entries []EntryStatus `json:"entries"`
-	// Starts is what systemd-boot starts next, Xen or not.
-	Starts *StartReport `json:"starts,omitempty"`
+	// Without are the generations that have a place in the menu and no Xen entry.
+	Without []GenerationStatus `json:"without"`
+	// Starts is what systemd-boot starts next, Xen or not; Runs what it started, on the running machine.
+	Starts *Start `json:"starts,omitempty"`
+	Runs   *Start `json:"runs,omitempty"`
 	// Signatures says whether signatures were checked: there was a certificate.
-	Signatures bool `json:"signatures"`
+	Signatures bool         `json:"signatures"`
+	Space      *SpaceReport `json:"space,omitempty"`
 	// Problems are of the partition as a whole, not of one entry.
 	Problems []string `json:"problems"`
 	// Notes are what is no problem, but not as it should be: leftovers, unused payload.
@@ -44,33 +53,45 @@ const (
 
 // EntryStatus is one Xen entry.
 type EntryStatus struct {
-	ID         string `json:"id"` // what loader.conf calls it
+	ID         string `json:"id"`         // what loader.conf calls it
+	Generation string `json:"generation"` // its id without suffix and hash: "xen-generation-5"
 	Title      string `json:"title,omitempty"`
 	Version    string `json:"version,omitempty"`
-	XenVersion string `json:"xenVersion,omitempty"`
-	Layout     Layout `json:"layout,omitempty"`
-	Size       int64  `json:"size"`    // bytes of all that it needs on $BOOT, shared or not
-	Default    bool   `json:"default"` // it starts next
-	Image      string `json:"image,omitempty"`
-	Toplevel   string `json:"toplevel,omitempty"`
-	Health     Health `json:"health"`
+	Facts
+	Layout  Layout `json:"layout,omitempty"`
+	Size    int64  `json:"size"`    // bytes of all that it needs on $BOOT, shared or not
+	OwnSize int64  `json:"ownSize"` // bytes that would be free without it
+	Default bool   `json:"default"` // it starts next
+	Runs    bool   `json:"runs"`    // it was started, on the running machine
+	Image   string `json:"image,omitempty"`
+	// Toplevel is the system that it starts.
+	Toplevel string `json:"toplevel,omitempty"`
+	Health   Health `json:"health"`
 	// Problems are why it is not in order: empty for ok.
 	Problems []string `json:"problems"`
 }
 
-// StartReport is what starts, and why.
-type StartReport struct {
-	ID     string `json:"id"`
-	Reason string `json:"reason"`
+// GenerationStatus is a generation without a Xen entry.
+type GenerationStatus struct {
+	Generation string `json:"generation"`
+	Title      string `json:"title,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Facts
+	Toplevel string `json:"toplevel,omitempty"`
+	Reason   Reason `json:"reason"`
+	Detail   string `json:"detail"`
+	Default  bool   `json:"default"` // its NixOS entry starts next
+	Runs     bool   `json:"runs"`
 }
 
-func startReport(s nextboot.Start) *StartReport { return &StartReport{ID: s.ID, Reason: s.Reason()} }
+// NotInstalled is of a generation that has Xen, and whose entry is not there (yet).
+const NotInstalled Reason = "not-installed"
 
 // FailedInspection is of an ESP that could not be looked at.
 func FailedInspection(esp string, err error) *Inspection {
 	return &Inspection{
 		Schema: ReportSchema, ESP: esp, Boot: esp, Error: err.Error(), Hint: Hint(err),
-		Entries: []EntryStatus{}, Problems: []string{}, Notes: []string{},
+		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
 	}
 }
 
@@ -91,9 +112,10 @@ type InspectOptions struct {
 	EFIVars string
 }
 
-// List reads the Xen entries on $BOOT, and looks whether what they name is there.
+// List reads the Xen entries on $BOOT, and looks whether what they name is there. With a root it
+// also knows the generations that have none.
 func List(ctx context.Context, target Target, options InspectOptions) (*Inspection, error) {
-	i, err := newInspector(target, options)
+	i, err := newInspector(target, options, withoutRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +126,7 @@ func List(ctx context.Context, target Target, options InspectOptions) (*Inspecti
 		}
 		i.result.Entries = append(i.result.Entries, i.status(e))
 	}
+	i.findWithout()
 	return i.result, nil
 }
 
@@ -111,24 +134,36 @@ func List(ctx context.Context, target Target, options InspectOptions) (*Inspecti
 type inspector struct {
 	target  Target
 	options InspectOptions
-	root    *nixroot.Root      // nil: without the store
-	system  *generation.System // nil: without the store
-	reader  *content.Reader    // what entries share is read and hashed once
+	root    *nixroot.Root           // nil: without the store
+	system  *generation.System      // nil: without the store
+	found   []generation.Generation // those with a place in the menu; none without the store
+	reader  *content.Reader         // what entries share is read and hashed once
 	inv     *installed.Inventory
 	conf    loaderConf
+	fw      firmwareState
+	world   world
 	menu    []nextboot.Entry
 	start   nextboot.Start
+	users   map[esp.Key]int // how many entries use a file
 	result  *Inspection
 }
 
-func newInspector(target Target, options InspectOptions) (*inspector, error) {
+// rootUse says what becomes of a root that is not that of the system on $BOOT.
+type rootUse bool
+
+const (
+	withRoot    rootUse = false // an error
+	withoutRoot rootUse = true  // a note: what is on $BOOT is shown without it
+)
+
+func newInspector(target Target, options InspectOptions, use rootUse) (*inspector, error) {
 	target, err := target.normal()
 	if err != nil {
 		return nil, err
 	}
-	i := &inspector{target: target, options: options, result: &Inspection{
+	i := &inspector{target: target, options: options, users: make(map[esp.Key]int), result: &Inspection{
 		Schema: ReportSchema, ESP: target.ESP.Path("."), Boot: target.Boot.Path("."), Signatures: options.Certificate != nil,
-		Entries: []EntryStatus{}, Problems: []string{}, Notes: []string{},
+		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
 	}}
 	if i.inv, err = readInventory(target); err != nil {
 		return nil, fileHint(err)
@@ -136,24 +171,51 @@ func newInspector(target Target, options InspectOptions) (*inspector, error) {
 	if i.conf, err = readLoaderConf(target); err != nil {
 		return nil, fileHint(err)
 	}
-	fw, _ := readFirmware(options.EFIVars)
-	w := worldOf(target, Options{}, fw, i.inv, i.conf, "", nil)
-	i.menu = w.input.Before
-	i.start = nextboot.Starts(i.conf.text, w.input.Vars, i.menu, w.input.Version)
-	if i.start.ID != "" {
-		i.result.Starts = startReport(i.start)
+	for _, e := range i.inv.Entries {
+		for _, ref := range append([]string{e.File}, e.Refs...) {
+			i.users[esp.KeyOf(ref)]++
+		}
 	}
-	if options.Root != "" {
-		if i.root, err = nixroot.Open(options.Root); err != nil {
-			return nil, WithHint(err, "--root is where the NixOS system is mounted")
-		}
-		if i.system, err = generation.ReadSystem(i.root); err != nil {
-			i.close()
-			return nil, fileHint(err)
-		}
+	if err := i.openRoot(); err != nil && use == withRoot {
+		i.close()
+		return nil, err
+	} else if err != nil {
+		i.close()
+		i.root, i.system, i.found = nil, nil, nil
+		i.result.Notes = append(i.result.Notes, fmt.Sprintf("shown without the system that it belongs to: %v", err))
 	}
 	i.reader = content.NewReader(i.root, target.Boot)
+	i.fw, _ = readFirmware(options.EFIVars)
+	i.world = worldOf(target, Options{}, i.fw, i.inv, i.conf, "", nil)
+	i.menu = i.world.input.Before
+	i.start = nextboot.Starts(i.conf.text, i.world.input.Vars, i.menu, i.world.input.Version)
+	if i.start.ID != "" {
+		i.result.Starts = i.describe(i.start)
+	}
+	if i.fw.selected != "" {
+		i.result.Runs = i.describe(selected(i.fw.selected, i.menu))
+	}
+	if space, err := target.Boot.Space(); err == nil {
+		i.result.Space = &SpaceReport{Free: space.Free, Total: space.Total}
+	}
 	return i, nil
+}
+
+// openRoot reads what the root says of its generations.
+func (i *inspector) openRoot() error {
+	if i.options.Root == "" {
+		return nil
+	}
+	var err error
+	if i.root, err = nixroot.Open(i.options.Root); err != nil {
+		return WithHint(err, rootHint)
+	}
+	if i.system, err = generation.ReadSystem(i.root); err != nil {
+		return fileHint(err)
+	}
+	found := i.system.FromSelectors(selectors(i.inv, i.target, FromAuto))
+	i.found = found.Generations
+	return WithHint(wrongRoot(found, i.target, i.options.Root), rootHint)
 }
 
 func (i *inspector) close() {
@@ -162,16 +224,68 @@ func (i *inspector) close() {
 	}
 }
 
+// selected is the entry of the menu that systemd-boot started. Some versions keep the boot counter in
+// its id.
+func selected(id string, menu []nextboot.Entry) nextboot.Start {
+	for _, e := range menu {
+		if sameID(e.File, id) || sameID(e.ID(), id) {
+			return nextboot.Start{Entry: e, ID: e.ID()}
+		}
+	}
+	return nextboot.Start{ID: id}
+}
+
+// describe says what an entry of the menu is.
+func (i *inspector) describe(s nextboot.Start) *Start {
+	r := &Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	if g := i.generationOf(s.Entry.Toplevel); g != nil {
+		r.of(g.ID, factsOf(*g))
+		return r
+	}
+	for _, e := range i.inv.Entries { // without the root the entry says what it is
+		if e.Base() == s.Entry.File {
+			r.of(e.ID, factsInstalled(e))
+		}
+	}
+	if n, ok := esp.ParseName(s.Entry.File); ok && r.Number == 0 {
+		r.Number, r.Profile, r.Specialisation = n.Generation, n.Profile, n.Specialisation
+	}
+	return r
+}
+
+// generationOf is the generation with this toplevel, or nil.
+func (i *inspector) generationOf(toplevel string) *generation.Generation {
+	for n := range i.found {
+		if toplevel != "" && i.found[n].Toplevel == toplevel {
+			return &i.found[n]
+		}
+	}
+	return nil
+}
+
 // status describes an entry, with the first thing that keeps it from booting.
 func (i *inspector) status(e installed.Entry) EntryStatus {
 	s := EntryStatus{
-		ID: e.EntryID(), Layout: e.Layout, Image: e.FS.Path(e.Image), Title: e.Title, Version: e.Version,
-		XenVersion: versionOfImage(e), Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
+		ID: e.EntryID(), Generation: e.ID, Layout: e.Layout, Image: e.FS.Path(e.Image), Title: e.Title, Version: e.Version,
+		Facts: factsInstalled(e), Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
 		Default: i.start.Entry.File == e.Base() && i.start.Entry.Kind.Ours(),
+		Runs:    i.result.Runs != nil && sameID(i.result.Runs.Entry, e.EntryID()),
 	}
+	if g := i.generationOf(e.Toplevel); g != nil {
+		s.Facts = factsOf(*g)
+	}
+	own := map[string]bool{e.File: true}
 	for _, ref := range e.Refs {
+		if _, ours := bootname.Parse(ref); ours && i.users[esp.KeyOf(ref)] == 1 {
+			own[ref] = true
+		}
 		if info, err := e.FS.Stat(ref); err == nil {
 			s.Size += info.Size()
+		}
+	}
+	for name := range own {
+		if info, err := e.FS.Stat(name); err == nil {
+			s.OwnSize += info.Size()
 		}
 	}
 	if e.Broken != nil {
@@ -179,6 +293,33 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 	}
 	return s
 }
+
+// findWithout finds the generations that have no Xen entry.
+func (i *inspector) findWithout() {
+	for _, g := range i.found {
+		if slices.ContainsFunc(i.inv.Entries, func(e installed.Entry) bool { return isEntryOf(e, g) }) {
+			continue
+		}
+		d := g.Menu()
+		skip := g.Skip
+		if skip == nil {
+			skip = &generation.Skip{Reason: NotInstalled, Err: errNotInstalled}
+		}
+		s := GenerationStatus{
+			Generation: g.ID, Title: d.Title, Version: d.Version, Facts: factsOf(g), Toplevel: g.Toplevel,
+			Reason: skip.Reason, Detail: skip.Error(),
+		}
+		for _, selector := range g.Selectors {
+			s.Default = s.Default || base(selector.File) == i.start.Entry.File
+			s.Runs = s.Runs || i.result.Runs != nil && sameID(i.result.Runs.Entry, base(selector.File))
+		}
+		i.result.Without = append(i.result.Without, s)
+	}
+}
+
+var errNotInstalled = errors.New("it has Xen, and no entry yet: run install")
+
+func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 // fault notes what is wrong; the worst counts.
 func (s *EntryStatus) fault(h Health, err error) {
@@ -190,10 +331,4 @@ func (s *EntryStatus) fault(h Health, err error) {
 	if slices.Index(rank, h) > slices.Index(rank, s.Health) {
 		s.Health = h
 	}
-}
-
-// versionOfImage reads Xen's version off the name of a shared image; other layouts don't note it.
-func versionOfImage(e installed.Entry) string {
-	n, _ := bootname.Parse(e.Image)
-	return n.Version
 }

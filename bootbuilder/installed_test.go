@@ -19,11 +19,12 @@ func TestListBroken(t *testing.T) {
 	const (
 		id    = "xen-generation-1"
 		entry = "loader/entries/xen-generation-1.conf"
-		cfg   = "EFI/xen/xen-generation-1.cfg"
+		cfg   = "EFI/xen/xen-generation-1-*.cfg"
 		own   = "EFI/nixos/xen-generation-1.efi"
 	)
-	replace := func(name, old, new string) func(*rig) {
-		return func(r *rig) {
+	replace := func(pattern, old, new string) func(*machine) {
+		return func(r *machine) {
+			name := r.one(pattern)
 			r.rewrite(name, func(s string) string {
 				if !strings.Contains(s, old) {
 					r.t.Fatalf("%s does not hold %q:\n%s", name, old, s)
@@ -32,8 +33,8 @@ func TestListBroken(t *testing.T) {
 			})
 		}
 	}
-	remove := func(pattern string) func(*rig) {
-		return func(r *rig) {
+	remove := func(pattern string) func(*machine) {
+		return func(r *machine) {
 			names, err := filepath.Glob(filepath.Join(r.boot(), pattern))
 			if len(names) != 1 {
 				r.t.Fatalf("%s is %q: %v", pattern, names, err)
@@ -41,8 +42,8 @@ func TestListBroken(t *testing.T) {
 			r.must(os.Remove(names[0]))
 		}
 	}
-	cut := func(pattern string, size int64) func(*rig) {
-		return func(r *rig) {
+	cut := func(pattern string, size int64) func(*machine) {
+		return func(r *machine) {
 			names, err := filepath.Glob(filepath.Join(r.boot(), pattern))
 			if len(names) != 1 {
 				r.t.Fatalf("%s is %q: %v", pattern, names, err)
@@ -52,16 +53,16 @@ func TestListBroken(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		layout bootbuilder.Layout
-		spoil  func(*rig)
+		spoil  func(*machine)
 		want   string
 	}{
-		"no options":             {bootbuilder.LayoutShared, replace(entry, "options xen.efi -cfg="+id+".cfg\n", ""), `xen-generation-1\.conf: options name no xen\.cfg$`},
+		"no options":             {bootbuilder.LayoutShared, replace(entry, "options xen.efi", "# xen.efi"), `xen-generation-1\.conf: options name no xen\.cfg$`},
 		"other options":          {bootbuilder.LayoutShared, replace(entry, "-cfg=", "-basevideo -cfg="), `options name no xen\.cfg$`},
 		"options with a path":    {bootbuilder.LayoutShared, replace(entry, "-cfg=", `-cfg=..\`), `options name no xen\.cfg$`},
-		"no xen.cfg":             {bootbuilder.LayoutShared, remove(cfg), `xen-generation-1\.cfg: no such file`},
+		"no xen.cfg":             {bootbuilder.LayoutShared, remove(cfg), `xen-generation-1-[0-9a-f]{16}\.cfg: no such file`},
 		"xen.cfg is empty":       {bootbuilder.LayoutShared, cut(cfg, 0), `xen\.cfg`},
 		"xen.cfg without kernel": {bootbuilder.LayoutShared, replace(cfg, "kernel=", "colonel="), `kernel`},
-		"xen.cfg is too large":   {bootbuilder.LayoutShared, replace(cfg, "[xen]\n", "[xen]\n"+strings.Repeat("#\n", 40_000)), `xen-generation-1\.cfg: file is too large`},
+		"xen.cfg is too large":   {bootbuilder.LayoutShared, replace(cfg, "[xen]\n", "[xen]\n"+strings.Repeat("#\n", 40_000)), `xen-generation-1-[0-9a-f]{16}\.cfg: file is too large`},
 		"kernel ..":              {bootbuilder.LayoutShared, replace(cfg, `kernel=\EFI\nixos`, `kernel=\EFI\..\..\nixos`), `\.\.\\\\nixos.*is not a file name`},
 		"no kernel":              {bootbuilder.LayoutShared, remove("EFI/nixos/*bzImage.efi"), `bzImage\.efi: no such file`},
 		"kernel is empty":        {bootbuilder.LayoutShared, cut("EFI/nixos/*bzImage.efi", 0), `bzImage\.efi: file is empty`},
@@ -71,11 +72,11 @@ func TestListBroken(t *testing.T) {
 		"embedded, no Xen":       {bootbuilder.LayoutEmbedded, remove(own), `xen-generation-1\.efi: no such file`},
 		"embedded, cut off":      {bootbuilder.LayoutEmbedded, cut(own, 700), `xen-generation-1\.efi: `},
 		"embedded, no image":     {bootbuilder.LayoutEmbedded, cut(own, 0), `xen-generation-1\.efi: `},
-		"embedded, other image":  {bootbuilder.LayoutEmbedded, func(r *rig) { r.write(own, string(fixtures.XenImage(fixtures.XenOptions{}))) }, `xen-generation-1\.efi: no \.config section$`},
+		"embedded, other image":  {bootbuilder.LayoutEmbedded, func(r *machine) { r.write(own, string(fixtures.XenImage(fixtures.XenOptions{}))) }, `xen-generation-1\.efi: no \.config section$`},
 		"embedded, no kernel":    {bootbuilder.LayoutEmbedded, remove("EFI/nixos/*bzImage.efi"), `bzImage\.efi: no such file`},
 		"unified, cut off":       {bootbuilder.LayoutUnified, cut("EFI/Linux/xen-generation-1-*.efi", 900), `xen-generation-1-[0-9a-f]{16}\.efi: `},
 		"unified, no image":      {bootbuilder.LayoutUnified, cut("EFI/Linux/xen-generation-1-*.efi", 0), `xen-generation-1-[0-9a-f]{16}\.efi: `},
-		"unified, other image": {bootbuilder.LayoutUnified, func(r *rig) {
+		"unified, other image": {bootbuilder.LayoutUnified, func(r *machine) {
 			names, _ := filepath.Glob(filepath.Join(r.boot(), "EFI/Linux/xen-*.efi"))
 			image := fixtures.XenImage(fixtures.XenOptions{Extra: []fixtures.Section{{Name: ".config", Data: []byte("[global]\ndefault=xen\n\n[xen]\nkernel=kernel init=/x\n"), Characteristics: fixtures.SectionData}}})
 			r.must(os.WriteFile(names[0], image, 0o644))
@@ -83,8 +84,7 @@ func TestListBroken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.unsynced = true
+			r := newMachine(t)
 			r.addXen(1)
 			r.rebuild()
 			r.options.Layout = c.layout
@@ -112,20 +112,10 @@ func TestListBroken(t *testing.T) {
 	}
 }
 
-func (r *rig) list() (seen *bootbuilder.Inspection) {
-	r.t.Helper()
-	r.open(func(target bootbuilder.Target) {
-		var err error
-		seen, err = bootbuilder.List(target)
-		r.must(err)
-	})
-	return seen
-}
-
 // TestListOwns: an entry with a name of ours that starts no image of ours is not ours.
 func TestListOwns(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newMachine(t)
 	for name, efi := range map[string]string{
 		"xen-generation-1.conf":   "/EFI/xen/xen.efi",
 		"xen-generation-2.conf":   "/EFI/BOOT/BOOTX64.EFI",
@@ -155,20 +145,14 @@ func TestListOwns(t *testing.T) {
 // where it has the name that a generation's would have.
 func TestHandWrittenEntryOfOurName(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newMachine(t)
 	r.addXen(1)
 	r.rebuild()
 	r.write("EFI/rescue/xen.efi", "somebody's Xen")
 	r.write("loader/entries/xen-generation-1.conf", "title Mine\nefi /EFI/rescue/xen.efi\n")
 	before := r.files()
-	plan, _ := r.tryInstall()
-	var texts []string
-	for _, w := range plan.Warnings {
-		if !w.Advice {
-			texts = append(texts, w.Message)
-		}
-	}
-	if len(texts) != 1 || !strings.Contains(texts[0], "xen-generation-1.conf: somebody else's entry is in the way") {
+	texts := warnings(r.tryInstall().Report)
+	if len(texts) != 1 || !strings.Contains(texts[0], "xen-generation-1.conf: a hand-written entry has this name") {
 		t.Errorf("warnings are %q", texts)
 	}
 	if got := r.files()["loader/entries/xen-generation-1.conf"]; got != before["loader/entries/xen-generation-1.conf"] {
@@ -182,14 +166,14 @@ func TestProfileWithBlank(t *testing.T) {
 	t.Parallel()
 	for _, layout := range []bootbuilder.Layout{bootbuilder.LayoutShared, bootbuilder.LayoutEmbedded, bootbuilder.LayoutUnified} {
 		for _, profile := range []string{"my profile", "ünï", "-cfg=x y"} {
-			r := newRig(t)
+			r := newMachine(t)
 			r.options.Layout = layout
 			r.add(fixtures.Generation{Profile: profile, Number: 2, System: fixtures.System{Xen: &fixtures.Xen{}}})
 			r.addXen(1)
 			r.rebuild()
-			plan := r.install()
-			if n := len(plan.Warnings); n > 0 {
-				t.Errorf("%s %q: %v", layout, profile, plan.Warnings)
+			report := r.install()
+			if len(report.Warnings) > 0 {
+				t.Errorf("%s %q: %v", layout, profile, report.Warnings)
 			}
 			seen := r.verify()
 			if !seen.OK() || len(seen.Entries) != 2 || len(seen.Notes) > 0 {

@@ -54,7 +54,7 @@ func worldOf(
 ) world {
 	w := world{found: found, inv: inv, input: nextboot.Input{
 		Conf: conf.text, Vars: fw.vars, Policy: policyOf(options.Default),
-		Version:      efivars.InstalledVersion(target.ESP),
+		Version:      installedLoader(target.ESP),
 		Before:       menuOf(target, inv),
 		FromProfiles: options.From == FromProfiles,
 		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
@@ -66,6 +66,15 @@ func worldOf(
 	}
 	w.input.After = w.input.Before
 	return w
+}
+
+// installedLoader is the version of the systemd-boot on the ESP; unknown where it does not say.
+func installedLoader(espFS esp.FS) nextboot.Version {
+	info, err := efivars.Installed(espFS)
+	if err != nil {
+		return nextboot.Version{}
+	}
+	return nextboot.ParseVersion(info)
 }
 
 func policyOf(m DefaultMode) nextboot.Policy {
@@ -93,7 +102,12 @@ func generationOf(g generation.Generation, current string) nextboot.Generation {
 }
 
 // meant is the index of the generation that NixOS' own choice means, or -1.
-func (w world) meant() int { return nextboot.Decide(w.input).Default }
+func (w world) meant() int {
+	if i, ok := nextboot.Chosen(w.input); ok {
+		return i
+	}
+	return -1
+}
 
 // after is the same world with what is planned.
 func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
@@ -158,7 +172,7 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 	}
 	add := func(fsys esp.FS, items []menu.Item) {
 		for _, i := range items {
-			e := nextboot.Entry{File: i.Base(), SortKey: i.SortKey, Version: i.Version, MachineID: i.MachineID, Kind: kindOf(i)}
+			e := readItem(i)
 			if own, ok := ours[installed.Place{FS: fsys, Name: i.File}]; ok {
 				e.Kind, e.Toplevel = nextboot.XenEntry, own.Toplevel
 				if own.IsImage() {
@@ -166,7 +180,7 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 				}
 				e.Dead = own.Broken != nil
 			}
-			e.Hidden = hidden(fsys, i)
+			e.Hidden = e.Hidden || hidden(fsys, i)
 			if e.Kind == nextboot.Stub {
 				e.Dead = e.Dead || deadStub(fsys, i)
 			}
@@ -181,6 +195,17 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 		add(target.ESP, inv.ESPMenu)
 	}
 	return list
+}
+
+// readItem reads what systemd-boot reads of an item.
+func readItem(i menu.Item) nextboot.Entry {
+	switch {
+	case i.Entry != nil:
+		return nextboot.ReadEntry(i.Base(), kindOf(i), i.Entry)
+	case i.Image != nil:
+		return nextboot.ReadImage(i.Base(), kindOf(i), i.Image.Text(".osrel"))
+	}
+	return nextboot.Entry{File: i.Base(), Kind: kindOf(i)}
 }
 
 func kindOf(i menu.Item) nextboot.Kind {
@@ -200,7 +225,7 @@ func hidden(fsys esp.FS, i menu.Item) bool {
 		return true
 	}
 	if i.Entry == nil {
-		return i.Title == "" || i.Version == "" && i.Image == nil
+		return false
 	}
 	for _, key := range []string{"efi", "linux", "uki"} {
 		value, ok := i.Entry.Get(key)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
@@ -26,14 +27,22 @@ type Options struct {
 	// SignUnverifiedInitrds lets initrds be signed that lie on the ESP by definition
 	// (org.nixos.extra-initrd.v1), where anybody could have changed them.
 	SignUnverifiedInitrds bool
+	// KeepDebug keeps Xen's debug sections, which no loader reads.
+	KeepDebug bool
 	// EFIVars is the directory of the EFI variables of the machine that the target belongs to
 	// (efivarfs), or "" where that is not the running one.
 	EFIVars string
+	// Sys is the sysfs of the running machine, "" where that is another one: whether it runs on Xen.
+	Sys string
 	// Secrets says whether a generation's initrdSecrets program, which is code from Root, may be
 	// run where an initrd has to be made anew.
 	Secrets SecretsMode
+	// Today goes into the record of what is on trial; the zero value is now.
+	Today time.Time
 	// DryRun makes a plan that is not to be applied: nothing is run for it.
 	DryRun bool
+
+	auto bool // Layout was left to us
 }
 
 // Source is which generations have a place in the menu.
@@ -114,10 +123,14 @@ func (o Options) normal() (Options, error) {
 		return o, err
 	}
 	if o.Layout == LayoutAuto {
+		o.auto = true
 		o.Layout = LayoutShared
 		if o.Certificate != nil {
 			o.Layout = LayoutUnified
 		}
+	}
+	if o.Today.IsZero() {
+		o.Today = time.Now()
 	}
 	if o.Secrets == SecretsAuto {
 		o.Secrets = SecretsNever

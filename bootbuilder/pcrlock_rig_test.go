@@ -13,39 +13,27 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
-	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
 // pcrRig is a machine with signed, unified images and a directory of components.
 type pcrRig struct {
-	*rig
+	*machine
 	dir      string
 	warnings []string // of the last sweep
+	advice   string   // of the last plan
 }
 
 const kernels = "650-kernel.pcrlock.d"
 
 func newPCRRig(t *testing.T) *pcrRig {
 	t.Helper()
-	r := &pcrRig{rig: newRig(t), dir: t.TempDir()}
-	r.options.Signer = fixtureSigner(t, t.TempDir())
+	r := &pcrRig{machine: newMachine(t), dir: t.TempDir()}
+	r.sign(testSigner(t, "db"))
 	return r
 }
 
-func fixtureSigner(t *testing.T, dir string) bootbuilder.Signer {
-	t.Helper()
-	if err := fixtures.LayOutKeys(dir, "db"); err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := bootbuilder.LoadSignerBundle(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
-}
-
 // lock brings the components in line after a run on each ESP, as the command does.
-func (r *pcrRig) lock(run func(bootbuilder.Target) (*bootbuilder.Plan, error), esps ...string) (plans []*bootbuilder.Plan, failed error) {
+func (r *pcrRig) lock(plan func(bootbuilder.Target) (*bootbuilder.Plan, error), esps ...string) (reports []*bootbuilder.Report, failed error) {
 	r.t.Helper()
 	dir, err := esp.OpenDir(r.dir)
 	r.must(err)
@@ -56,32 +44,42 @@ func (r *pcrRig) lock(run func(bootbuilder.Target) (*bootbuilder.Plan, error), e
 	for _, one := range esps {
 		r.esp = one
 		r.open(func(target bootbuilder.Target) {
-			plan, err := run(target)
+			p, err := plan(target)
 			r.must(err)
-			failed = errors.Join(failed, lock.Add(ctx, plan), plan.Close())
-			plans = append(plans, plan)
+			record, err := p.Apply(ctx, r.signer, bootbuilder.Observer{})
+			r.must(err)
+			failed = errors.Join(failed, lock.Add(ctx, p, record))
+			r.advice = lock.Advice(p)
+			reports = append(reports, p.Report(record))
+			r.must(p.Close())
 		})
 	}
 	if failed == nil {
 		r.warnings, failed = lock.Sweep()
 	}
-	return plans, failed
+	return reports, failed
 }
 
-func (r *pcrRig) installLocked() *bootbuilder.Plan {
+// toInstall is the plan of a run of install.
+func (r *pcrRig) toInstall(target bootbuilder.Target) (*bootbuilder.Plan, error) {
+	return bootbuilder.NewPlan(ctx, target, r.options)
+}
+
+// toRemove is that of remove.
+func (r *pcrRig) toRemove(target bootbuilder.Target) (*bootbuilder.Plan, error) {
+	return bootbuilder.NewRemoval(ctx, target)
+}
+
+func (r *pcrRig) installLocked() *bootbuilder.Report {
 	r.t.Helper()
-	plans, err := r.lock(func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
-		return bootbuilder.Install(ctx, target, r.options, bootbuilder.Observer{})
-	}, r.esp)
+	reports, err := r.lock(r.toInstall, r.esp)
 	r.must(err)
-	return plans[0]
+	return reports[0]
 }
 
 func (r *pcrRig) removeLocked() {
 	r.t.Helper()
-	_, err := r.lock(func(target bootbuilder.Target) (*bootbuilder.Plan, error) {
-		return bootbuilder.Remove(ctx, target, bootbuilder.Observer{})
-	}, r.esp)
+	_, err := r.lock(r.toRemove, r.esp)
 	r.must(err)
 }
 

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
 // sectionSpan is where a section's raw data lies in an image on $BOOT.
-func (b *bench) sectionSpan(name, section string) (start, end int) {
+func (b *machine) sectionSpan(name, section string) (start, end int) {
 	b.t.Helper()
 	f, err := stdpe.NewFile(strings.NewReader(b.read(name)))
 	b.must(err)
@@ -25,21 +26,21 @@ func (b *bench) sectionSpan(name, section string) (start, end int) {
 	return int(s.Offset), int(s.Offset + min(s.Size, s.VirtualSize))
 }
 
-func (b *bench) section(name, section string) string {
+func (b *machine) section(name, section string) string {
 	b.t.Helper()
 	start, end := b.sectionSpan(name, section)
 	return b.read(name)[start:end]
 }
 
 // flip changes one bit of a file.
-func (b *bench) flip(name string, at int) {
+func (b *machine) flip(name string, at int) {
 	b.t.Helper()
 	data := []byte(b.read(name))
 	data[at] ^= 0x10
 	b.write(name, string(data))
 }
 
-func (b *bench) truncate(name string, by int) {
+func (b *machine) truncate(name string, by int) {
 	b.t.Helper()
 	data := b.read(name)
 	b.write(name, data[:len(data)-by])
@@ -50,7 +51,7 @@ var addedSections = []string{".config", ".osrel", ".cmdline", ".kernel", ".ramdi
 
 // reassemble makes an image again, whole and signed as it should be, from its own Xen and
 // with other sections: one of change without a text is left out.
-func (b *bench) reassemble(name string, sign bootbuilder.Signer, change map[string]string) {
+func (b *machine) reassemble(name string, sign bootbuilder.Signer, change map[string]string) {
 	b.t.Helper()
 	have, err := stdpe.NewFile(strings.NewReader(b.read(name)))
 	b.must(err)
@@ -85,18 +86,18 @@ func (b *bench) reassemble(name string, sign bootbuilder.Signer, change map[stri
 	b.write(name, string(data))
 }
 
-func attachSignature(b *bench, f *os.File, size int64, sign bootbuilder.Signer) {
+func attachSignature(b *machine, f *os.File, size int64, sign bootbuilder.Signer) {
 	b.t.Helper()
 	digest, err := pe.Authentihash(f, size)
 	b.must(err)
-	signature, err := sign.SignDigest(digest)
+	signature, err := sign.(content.DigestSigner).SignDigest(digest)
 	b.must(err)
 	_, err = pe.AttachSignature(f, size, signature)
 	b.must(err)
 }
 
 // certificates is an image's attribute certificate table, which lies at its end.
-func (b *bench) certificates(name string) []byte {
+func (b *machine) certificates(name string) []byte {
 	b.t.Helper()
 	data := b.read(name)
 	image, err := pe.Parse(strings.NewReader(data), int64(len(data)))
@@ -107,7 +108,7 @@ func (b *bench) certificates(name string) []byte {
 }
 
 // transplant puts the signature of one image in the place of another's.
-func (b *bench) transplant(from, to string) {
+func (b *machine) transplant(from, to string) {
 	b.t.Helper()
 	theirs, ours := b.certificates(from), b.certificates(to)
 	if len(theirs) != len(ours) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
@@ -26,6 +27,7 @@ type Plan struct {
 	verdict   verdict
 	next      nextboot.Decision
 	conf      loaderConf
+	arm       arming
 	change    transaction.Change
 	steps     *transaction.Steps // nil where there is no disk space
 	space     error              // why there is no disk space for it; nil if there is
@@ -94,7 +96,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	res.secrets = &secrets{root: res.root}
 	fw, warnings := readFirmware(options.EFIVars)
-	warnings = append(warnings, sweepSecrets(options)...)
+	warnings = append(warnings, sweep(options)...)
 	inventory, err := readInventory(target)
 	if err != nil {
 		return nil, err
@@ -112,6 +114,14 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		return nil, err
 	}
 	world := worldOf(target, options, fw, inventory, conf, system.Current, found.Generations)
+	record, recordText, err := readProven(target.Boot)
+	if err != nil {
+		return nil, err
+	}
+	world.input.Proven, world.input.Tried = proofs(record), record.Trial
+	if options.Sys != "" && runsXen(options.Sys) {
+		world.input.OnXen = bootedSystem(res.root)
+	}
 	outcomes, err := choose(found.Generations, options, res.root, world.meant())
 	if err != nil {
 		return nil, err
@@ -124,18 +134,48 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	verdict := reconcile(outcomes, inventory, false).withSizes()
 	next := nextboot.Decide(world.after(outcomes, verdict))
 	change := changeOf(target, reader, outcomes, inventory, verdict, conf, next)
+	trial := armingOf(fw, next, outcomes)
+	if trial.toplevel != "" {
+		text, err := record.Try(trial.toplevel, options.Today.Format(time.DateOnly)).Encode()
+		if err != nil {
+			return nil, err
+		}
+		if string(text) != string(recordText) {
+			change.Writes = append(change.Writes, provenWrite(target.Boot, text, recordText != nil))
+		}
+	}
+	change = withStaleDirectories(change)
 	steps, spaceErr := transaction.Plan(change)
 	var noSpace *transaction.SpaceError
 	if spaceErr != nil && !errors.As(spaceErr, &noSpace) {
 		return nil, spaceErr
 	}
+	warnings = append(warnings, passedOver(target, found)...)
 	warnings = append(warnings, advice...)
 	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
 	return &Plan{
 		target: target, options: options, firmware: fw, inventory: inventory,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
-		change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
+		arm: trial, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil
+}
+
+// arming is what is started once, at the next boot only.
+type arming struct {
+	value    string // of LoaderEntryOneShot, "" to leave it
+	disarm   bool   // it names a trial that nobody wants any more: it is removed
+	toplevel string // of the generation on trial
+}
+
+// armingOf is what the decision puts on trial, unless that is armed already.
+func armingOf(fw firmwareState, d nextboot.Decision, outcomes []outcome) arming {
+	if d.Disarm && fw.canArm {
+		return arming{disarm: true}
+	}
+	if d.OneShot == "" || d.OneShot == fw.vars.OneShot || d.Trial < 0 || d.Trial >= len(outcomes) {
+		return arming{}
+	}
+	return arming{value: d.OneShot, toplevel: outcomes[d.Trial].Toplevel}
 }
 
 // Close lets go of the locks and the root directory, and removes what was made for the run.
@@ -148,7 +188,7 @@ func (p *Plan) Changes() bool {
 }
 
 func (p *Plan) changes() bool {
-	return p.space != nil || len(p.verdict.writes) > 0 || p.verdict.removes() || p.conf.changed(p.next)
+	return p.space != nil || len(p.change.Writes) > 0 || len(p.change.StalePayload) > 0 || p.verdict.removes() || p.conf.changed(p.next) || p.arm != (arming{})
 }
 
 // Check says, without writing, what would keep [Plan.Apply] from succeeding: no disk space, a
@@ -172,10 +212,10 @@ func (p *Plan) Check() error {
 
 // failed is the error of a default generation that could not be built: everything else may be in
 // place, but what the machine starts is not what was asked for. One without a boot.json is
-// none: nothing says that it has Xen.
+// none: nothing says that it has Xen. Nor is an entry that selects no generation.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
-		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing {
+		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.skip.Reason == UnknownGeneration {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {

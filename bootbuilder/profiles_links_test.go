@@ -25,14 +25,14 @@ type trap struct {
 
 // trapped is a root with a trap, and a directory outside of it that holds all that generation 1 has.
 type trapped struct {
-	*bench
+	*machine
 	top     *fixtures.Toplevel
 	outside string
 }
 
 func newTrapped(t *testing.T) *trapped {
 	t.Helper()
-	g := &trapped{bench: newProfiles(t, bootbuilder.LayoutShared), outside: t.TempDir()}
+	g := &trapped{machine: newProfiles(t, bootbuilder.LayoutShared), outside: t.TempDir()}
 	own := xenSystem("4.19.3") // nothing that generation 2 would lose by the trap
 	own.KernelVersion = "6.12.41"
 	g.top = g.add(fixtures.Generation{Number: 1, System: own})
@@ -99,10 +99,10 @@ func linkToAll() []trap {
 	}
 	add("profile link", bootbuilder.BootspecMissing, func(g *trapped) string { return g.top.Link })
 	add("toplevel", bootbuilder.BootspecMissing, func(g *trapped) string { return g.top.Path })
-	add("boot.json", bootbuilder.BootspecMissing, func(g *trapped) string { return g.top.Path + "/boot.json" })
-	add("kernel", bootbuilder.PayloadMissing, func(g *trapped) string { return path.Dir(g.top.Kernel) })
-	add("initrd", bootbuilder.PayloadMissing, func(g *trapped) string { return g.top.Initrd })
-	add("xen", bootbuilder.XenMissing, func(g *trapped) string { return g.top.XenEFI })
+	add("boot.json", bootbuilder.BootspecInvalid, func(g *trapped) string { return g.top.Path + "/boot.json" })
+	add("kernel", bootbuilder.BootspecInvalid, func(g *trapped) string { return path.Dir(g.top.Kernel) })
+	add("initrd", bootbuilder.BootspecInvalid, func(g *trapped) string { return g.top.Initrd })
+	add("xen", bootbuilder.BootspecInvalid, func(g *trapped) string { return g.top.XenEFI })
 	return list
 }
 
@@ -124,10 +124,10 @@ func fileTraps() []trap {
 			g.link("/nix/a", "b")
 			g.link("/nix/b", "/nix/var/nix/profiles/system-1-link")
 		}, "", "system-1-link"},
-		{"profile link to nothing", func(g *trapped) { g.link(g.top.Link, "/nix/store/gone") }, bootbuilder.BootspecMissing, "boot.json"},
+		{"profile link to nothing", func(g *trapped) { g.link(g.top.Link, "/nix/store/gone") }, bootbuilder.BootspecMissing, "/nix/store/gone, which is not a store path"},
 		{"profile link a file", func(g *trapped) {
 			g.replace(g.top.Link, func(full string) error { return os.WriteFile(full, nil, 0o644) })
-		}, "", "boot.json"},
+		}, bootbuilder.BootspecMissing, "not a store path"},
 		{"boot.json in a circle", func(g *trapped) { g.link(g.top.Path+"/boot.json", "boot.json") }, invalid, "boot.json"},
 		{"boot.json a FIFO", bootJSON(fifo), invalid, "not a regular file"},
 		{"boot.json a device", bootJSON(zero), invalid, "not a regular file"},
@@ -140,11 +140,11 @@ func fileTraps() []trap {
 			f, err := os.Create(full)
 			return errors.Join(err, f.Truncate(1<<40), f.Close())
 		}), invalid, "boot.json"},
-		{"kernel in a circle", func(g *trapped) { g.link(g.top.Kernel, path.Base(g.top.Kernel)) }, payload, "bzImage"},
+		{"kernel in a circle", func(g *trapped) { g.link(g.top.Kernel, path.Base(g.top.Kernel)) }, invalid, "bzImage"},
 		{"kernel outside of the store", func(g *trapped) {
 			g.must(os.WriteFile(g.root.Path("/etc/shadow"), []byte("secret"), 0o600))
 			g.link(g.top.Kernel, "/etc/shadow")
-		}, payload, "not in a store"},
+		}, invalid, "/etc/shadow, which is not in the store"},
 		{"kernel a FIFO", func(g *trapped) { g.replace(g.top.Kernel, fifo) }, payload, "not a regular file"},
 		{"kernel a device", func(g *trapped) { g.replace(g.top.Kernel, zero) }, payload, "not a regular file"},
 		{"kernel a directory", func(g *trapped) { g.replace(g.top.Kernel, directory) }, payload, "not a regular file"},
@@ -170,8 +170,9 @@ func TestProfilesTraps(t *testing.T) {
 			g := newTrapped(t)
 			c.set(g)
 			start := time.Now()
-			r, err := g.tryInstall()
-			g.must(err)
+			done := g.tryInstall()
+			g.must(done.Err)
+			r := done.Report
 			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -207,12 +208,12 @@ func TestProfilesSpecialisationNames(t *testing.T) {
 		b.must(err)
 		quoted := strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(name)
 		b.must(os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "placeholder", quoted)), 0o644))
-		r, err := b.tryInstall()
-		if err != nil && r == nil {
-			t.Errorf("%q: %v", name, err)
+		r := b.tryInstall()
+		if r.Report == nil {
+			t.Errorf("%q: %v", name, r.Err)
 			continue
 		}
-		for _, g := range r.Generations {
+		for _, g := range r.Report.Generations {
 			if strings.Contains(g.ID, "specialisation") && g.State != bootbuilder.LeftOut {
 				t.Errorf("%q is taken: %+v", name, g)
 			}

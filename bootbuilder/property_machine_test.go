@@ -19,7 +19,7 @@ const (
 // configure decides how NixOS installs.
 func (p *property) configure() {
 	if p.chance(30) {
-		p.nixos.Boot = p.t.TempDir()
+		p.xboot = p.t.TempDir()
 	}
 	if p.chance(40) {
 		p.nixos.Names = fixtures.ContentHashNames
@@ -32,10 +32,11 @@ func (p *property) configure() {
 func (p *property) randomOptions() {
 	p.options.Layout = choose(p.rand, bootbuilder.LayoutShared, bootbuilder.LayoutEmbedded, bootbuilder.LayoutUnified)
 	p.options.Default = choose(p.rand, bootbuilder.DefaultXen, bootbuilder.DefaultXen, bootbuilder.DefaultNixOS, bootbuilder.DefaultKeep)
-	p.options.Signer = nil
+	p.sign(nil)
 	if p.options.Layout == bootbuilder.LayoutUnified && p.chance(40) {
-		p.options.Signer = p.signer
+		p.sign(p.key)
 	}
+	p.options.SignUnverifiedInitrds = p.chance(50)
 }
 
 // past is what happened to the partitions before.
@@ -51,8 +52,8 @@ func (p *property) past() {
 		if p.chance(70) {
 			p.randomOptions()
 			p.note("earlier: layout %s, default %s", p.options.Layout, p.options.Default)
-			if plan, err := p.tryInstall(); plan == nil {
-				p.t.Fatal(err)
+			if r := p.tryInstall(); r.Report == nil {
+				p.t.Fatal(r.Err)
 			}
 		}
 		p.change()

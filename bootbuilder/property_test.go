@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,18 +26,11 @@ import (
 func TestProperties(t *testing.T) {
 	t.Parallel()
 	cases, first := envNumber(t, "XBB_CASES", 200), envNumber(t, "XBB_SEED", 1)
-	dir := t.TempDir()
-	if err := fixtures.LayOutKeys(dir, "db"); err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := bootbuilder.LoadSignerBundle(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer := testSigner(t, "db")
 	for seed := first; seed < first+cases; seed++ {
 		t.Run(fmt.Sprintf("XBB_SEED=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			p := &property{rig: newRig(t), rand: rand.New(rand.NewPCG(uint64(seed), 0)), signer: signer}
+			p := &property{machine: newMachine(t), rand: rand.New(rand.NewPCG(uint64(seed), 0)), key: signer}
 			p.run()
 		})
 	}
@@ -59,9 +51,9 @@ func envNumber(t *testing.T, name string, otherwise int) int {
 
 // property is one random machine.
 type property struct {
-	*rig
-	rand   *rand.Rand
-	signer bootbuilder.Signer
+	*machine
+	rand *rand.Rand
+	key  bootbuilder.Signer // of those that sign
 	// wrong is what is wrong with a toplevel.
 	wrong map[*fixtures.Toplevel]string
 	// counters are those that systemd-boot has been counting, by entry id.
@@ -85,7 +77,6 @@ func (p *property) run() {
 			t.Logf("what was done:\n%s", strings.Join(p.log, "\n"))
 		}
 	}()
-	p.unsynced = true
 	p.wrong, p.counters = make(map[*fixtures.Toplevel]string), make(map[string]string)
 	p.configure()
 	p.past()
@@ -102,12 +93,12 @@ func (p *property) run() {
 	if scripted && p.options.Default == bootbuilder.DefaultKeep {
 		p.options.Default = bootbuilder.DefaultXen // what is kept would be the script's choice
 	}
-	p.note("install: layout %s, default %s, signed %v", p.options.Layout, p.options.Default, p.options.Signer != nil)
+	p.note("install: layout %s, default %s, signed %v", p.options.Layout, p.options.Default, p.signer != nil)
 
-	fresh := *p.rig
+	fresh := *p.machine
 	fresh.esp = t.TempDir()
-	if fresh.nixos.Boot != "" {
-		fresh.nixos.Boot = t.TempDir()
+	if fresh.xboot != "" {
+		fresh.xboot = t.TempDir()
 	}
 	fresh.rebuild()
 	for _, e := range fresh.entries {
@@ -119,72 +110,74 @@ func (p *property) run() {
 	}
 	nixos := withoutExtras(fresh.files())
 
-	before, earlier := p.files(), p.list()
-	plan := p.installs(p.rig)
+	for _, e := range p.entries {
+		p.note("%s is of %d of %q (%s)", idOf(e), e.Toplevel.Number, e.Toplevel.Profile, e.Toplevel.Specialisation)
+	}
+	before, past, earlier := p.files(), p.withoutPast(p.machine), p.list()
+	report := p.installs(p.machine)
 	p.keeps(earlier)
 	if !scripted {
-		p.starts(plan)
+		p.starts(report)
 	}
-	p.sameAsFresh(plan, &fresh, before)
+	p.sameAsFresh(report, &fresh, past)
 	p.untouched(before, foreign)
-	p.verifies(plan)
+	p.verifies(report)
 	p.removes(nixos)
 }
 
 // installs brings up what is expected, and nothing more the second time.
-func (p *property) installs(r *rig) *bootbuilder.Plan {
+func (p *property) installs(m *machine) *bootbuilder.Report {
 	t := p.t
 	t.Helper()
-	plan, err := r.tryInstall()
-	if plan == nil {
-		t.Fatal(err)
+	r := m.tryInstall()
+	if r.Report == nil {
+		t.Fatal(r.Err)
 	}
-	if (err == nil) != (plan.Failed() == nil) {
-		t.Errorf("install says %v, but the plan %v", err, plan.Failed())
+	if (r.Err == nil) != (r.Check == nil) {
+		t.Errorf("install says %v, but a dry run %v", r.Err, r.Check)
 	}
-	if diff := cmp.Diff(p.expected(), ids(plan, installedNow...)); diff != "" {
-		t.Errorf("entries (-want +got):\n%s\n%q", diff, failures(plan))
+	if diff := cmp.Diff(p.expected(), ids(r.Report, installedNow...)); diff != "" {
+		t.Errorf("entries (-want +got):\n%s\n%q", diff, warnings(r.Report))
 	}
-	after := r.files()
-	again, _ := r.tryInstall()
-	if again == nil || again.Changes() {
+	after := m.files()
+	again := m.tryInstall()
+	if again.Report == nil || again.Report.Changed {
 		t.Error("a second run has changes to make")
 	}
-	if diff := cmp.Diff(after, r.files()); diff != "" {
+	if diff := diffTrees(after, m.files()); diff != "" {
 		t.Errorf("a second run changed something:\n%s", diff)
 	}
-	return plan
+	return r.Report
 }
 
-// starts wants loader.conf to start what the options say.
-func (p *property) starts(plan *bootbuilder.Plan) {
+// starts wants loader.conf to name the entry that the options say. Where NixOS' own loader.conf has a glob, it is
+// for nextboot's tests what that means.
+func (p *property) starts(report *bootbuilder.Report) {
 	p.t.Helper()
-	key, want := "default", "nixos-*"
-	if len(ids(plan, append(installedNow, bootbuilder.Kept)...)) > 0 && p.options.Default == bootbuilder.DefaultXen {
-		want = "xen-*"
+	i := slices.IndexFunc(p.entries, func(e fixtures.Entry) bool { return e.Toplevel == p.root.Default() })
+	if i < 0 {
+		return
 	}
-	for _, e := range p.entries {
-		if e.Toplevel != p.root.Default() {
-			continue
-		}
-		want = e.ID
-		if p.nixos.Tries > 0 {
-			key = "preferred"
-		}
-		for _, g := range plan.Report().Generations {
-			if g.ID == idOf(e) && slices.Contains(installedNow, g.State) && p.options.Default == bootbuilder.DefaultXen {
-				want = g.Entry
-			}
+	e := p.entries[i]
+	bad := p.counters[e.ID] == "0-3"
+	want := e.ID
+	for _, g := range report.Generations {
+		if g.ID == idOf(e) && slices.Contains(installedNow, g.State) && p.options.Default == bootbuilder.DefaultXen && !bad {
+			want = g.Entry
 		}
 	}
-	b, err := os.ReadFile(filepath.Join(p.esp, "loader/loader.conf"))
-	p.must(err)
-	conf := esp.ParseLoaderConf(b)
-	if got, _ := conf.Get(key); got != want && got != esp.EscapePattern(want) {
-		p.t.Errorf("loader.conf: %s is %q, want %q", key, got, want)
+	conf := esp.ParseLoaderConf([]byte(p.loaderConf()))
+	value, ok := conf.Get("preferred")
+	if ok { // default is what systemd-boot falls back to, or what starts where it knows no preferred
+		def, _ := conf.Get("default")
+		if !esp.MatchPattern(def, want) && !strings.HasPrefix(def, "nixos-") {
+			p.t.Errorf("loader.conf: default beside preferred is %q", def)
+		}
+	} else {
+		value, _ = conf.Get("default")
 	}
-	if got, _ := conf.Get("default"); key == "preferred" && got != "nixos-*" {
-		p.t.Errorf("loader.conf: default beside preferred is %q", got)
+	if !esp.MatchPattern(value, want) && !(bad && strings.HasPrefix(value, "nixos-")) {
+		p.t.Errorf("loader.conf starts %q, want %q", value, want)
 	}
 }
 
@@ -196,16 +189,16 @@ func (p *property) keeps(earlier *bootbuilder.Inspection) {
 		if p.wrong[e.Toplevel] == "" || slices.Contains(fine, idOf(e)) {
 			continue
 		}
-		form := regexp.MustCompile("^" + regexp.QuoteMeta(idOf(e)) + `(\.conf|\+.*\.conf|-[0-9a-f]{16}\.efi)$`)
+		form := regexp.MustCompile("^" + regexp.QuoteMeta(idOf(e)) + `(\.conf|-[0-9a-f]{16}\.efi)$`)
 		for _, old := range earlier.Entries {
 			if form.MatchString(old.ID) && len(old.Problems) == 0 && !slices.ContainsFunc(p.list().Entries, func(now bootbuilder.EntryStatus) bool { return cmp.Equal(now, old, ignoreDefault) }) {
-				p.t.Errorf("%s was whole and is not kept", old.ID)
+				p.t.Errorf("%s was complete and is not kept: %+v, now %+v", old.ID, old, p.list().Entries)
 			}
 		}
 	}
 }
 
-var ignoreDefault = cmpopts.IgnoreFields(bootbuilder.EntryStatus{}, "Default")
+var ignoreDefault = cmpopts.IgnoreFields(bootbuilder.EntryStatus{}, "Default", "OwnSize")
 
 // idOf is the id of the Xen sibling of an entry.
 func idOf(e fixtures.Entry) string {
@@ -218,8 +211,20 @@ func (p *property) expected() []string {
 	for _, e := range p.entries {
 		top := e.Toplevel
 		fine := top.System.Xen != nil && p.wrong[top] == ""
+		if wrong := p.wrong[p.parent(top)]; top.Specialisation != "" && p.wrong[top] == collected && wrong != collected && wrong != malformed {
+			fine = top.System.Xen != nil // its parent's boot.json has it
+			for _, s := range p.parent(top).Specialisations {
+				fine = fine && p.wrong[s] != malformed
+			}
+		}
 		for _, s := range top.Specialisations {
-			fine = fine && p.wrong[s] != malformed // a document counts whole
+			fine = fine && p.wrong[s] != malformed // a document counts as one
+		}
+		if p.signer != nil && len(top.System.ExtraInitrds) > 0 && !p.options.SignUnverifiedInitrds {
+			fine = false
+		}
+		if p.signer != nil && len(top.System.ExtraInitrds) > 0 && p.nixos.Names == fixtures.GenerationNames {
+			fine = false // that installer doesn't copy them
 		}
 		if fine {
 			set[idOf(e)] = true
@@ -228,30 +233,73 @@ func (p *property) expected() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// parent is the generation that a specialisation belongs to.
+func (p *property) parent(special *fixtures.Toplevel) *fixtures.Toplevel {
+	for _, top := range p.root.Toplevels() {
+		if slices.Contains(top.Specialisations, special) {
+			return top
+		}
+	}
+	return nil
+}
+
 // sameAsFresh compares with an install on partitions without a past. Only what is kept of
 // generations that can't be rebuilt may stand there beside.
-func (p *property) sameAsFresh(plan *bootbuilder.Plan, fresh *rig, before map[string]string) {
+func (p *property) sameAsFresh(report *bootbuilder.Report, fresh *machine, before map[string]string) {
 	p.t.Helper()
 	p.installs(fresh)
-	want, got := withoutExtras(fresh.files()), withoutExtras(p.files())
-	if len(ids(plan, bootbuilder.Kept)) > 0 {
+	want, got := p.withoutPast(fresh), p.withoutPast(p.machine)
+	if len(ids(report, bootbuilder.Kept)) > 0 {
 		for name, content := range got {
 			if _, ok := want[name]; !ok && before[name] == content {
 				delete(got, name)
 			}
 		}
 		// A glob in loader.conf may find what is kept.
-		delete(want, "esp/loader/loader.conf")
-		delete(got, "esp/loader/loader.conf")
+		delete(want, "loader/loader.conf")
+		delete(got, "loader/loader.conf")
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := diffTrees(want, got); diff != "" {
 		p.t.Errorf("not as on fresh partitions (-fresh +this):\n%s", diff)
 	}
 }
 
+// withoutPast are a machine's files by what they are for: boot counters go on counting, and an image of the embedded
+// layout has the script's name only where that was free.
+func (p *property) withoutPast(m *machine) map[string]string {
+	p.t.Helper()
+	own := regexp.MustCompile(`EFI/xen/(xen-.*)-[0-9a-f]{16}\.efi`)
+	all := make(map[string]string)
+	for name, content := range withoutTries(withoutExtras(m.files())) {
+		if isPadded(name) {
+			content = own.ReplaceAllString(content, "EFI/nixos/$1.efi")
+		}
+		if plain := own.ReplaceAllString(name, "EFI/nixos/$1.efi"); plain != name || strings.Contains(name, "EFI/nixos/xen-") {
+			name, content = plain, "an image" // what it says of the kernel's place differs: verify looks into it
+		}
+		all[name] = content
+	}
+	for _, name := range []string{"loader/loader.conf"} {
+		all[name] = withoutPatterns(all[name])
+	}
+	return all
+}
+
+// withoutPatterns is loader.conf with small letters for those that stand for any.
+func withoutPatterns(conf string) string {
+	return regexp.MustCompile(`(?m)^(default|preferred) .*$`).ReplaceAllStringFunc(conf, func(line string) string {
+		return strings.Map(func(r rune) rune {
+			if 'A' <= r && r <= 'Z' {
+				return '?'
+			}
+			return r
+		}, line)
+	})
+}
+
 // withoutExtras leaves out initrds that no installer sweeps.
 func withoutExtras(files map[string]string) map[string]string {
-	maps.DeleteFunc(files, func(name, _ string) bool { return strings.Contains(name, "/EFI/extra/") })
+	maps.DeleteFunc(files, func(name, _ string) bool { return strings.Contains(name, "EFI/extra/") })
 	return files
 }
 
@@ -259,14 +307,14 @@ func withoutExtras(files map[string]string) map[string]string {
 func (p *property) untouched(before, foreign map[string]string) {
 	p.t.Helper()
 	after := p.files()
-	prefix := "esp/"
-	if p.nixos.Boot != "" {
-		prefix = "boot/"
+	prefix := ""
+	if p.xboot != "" {
+		prefix = onXBOOTLDR
 	}
 	for name, content := range before {
 		_, isForeign := foreign[strings.TrimPrefix(name, prefix)]
-		ours := strings.HasPrefix(path.Base(name), "xen-") || strings.Contains(name, "/EFI/xen/") || strings.Contains(name, ".xen-boot-builder-")
-		if ours && !isForeign || name == "esp/loader/loader.conf" {
+		ours := strings.HasPrefix(path.Base(name), "xen-") || strings.Contains(name, "EFI/xen/") || strings.Contains(name, ".xen-boot-builder-")
+		if ours && !isForeign || name == "loader/loader.conf" {
 			continue
 		}
 		if now, ok := after[name]; !ok || now != content {
@@ -276,11 +324,11 @@ func (p *property) untouched(before, foreign map[string]string) {
 }
 
 // verifies wants every entry clean, and every payload used.
-func (p *property) verifies(plan *bootbuilder.Plan) {
+func (p *property) verifies(report *bootbuilder.Report) {
 	p.t.Helper()
 	seen := p.verify()
 	in := make(map[string]bool)
-	for _, g := range plan.Report().Generations {
+	for _, g := range report.Generations {
 		if slices.Contains(installedNow, g.State) {
 			in[g.Entry] = true
 		}
@@ -295,25 +343,34 @@ func (p *property) verifies(plan *bootbuilder.Plan) {
 		p.t.Errorf("verify does not see %v", slices.Sorted(maps.Keys(in)))
 	}
 	for _, problem := range seen.Problems {
-		// Of a generation that can't be rebuilt everything whole is kept, twice if need be.
-		kept := slices.ContainsFunc(ids(plan, bootbuilder.Kept), func(id string) bool { return strings.HasPrefix(problem, id) })
-		if !kept || !strings.HasSuffix(problem, "are entries of the same generation") {
-			p.t.Errorf("verify: %s", problem)
-		}
+		p.t.Errorf("verify: %s", problem)
 	}
-	if len(seen.Notes) > 0 {
-		p.t.Errorf("verify notes %q", seen.Notes)
+	for _, note := range seen.Notes {
+		// Of a generation that can't be rebuilt everything whole is kept, twice if need be.
+		kept := slices.ContainsFunc(ids(report, bootbuilder.Kept), func(id string) bool { return strings.HasPrefix(note, id) })
+		if !kept || !strings.HasSuffix(note, "are entries of the same generation") {
+			p.t.Errorf("verify notes %s", note)
+		}
 	}
 }
 
-// removes wants NixOS' part back, and what is foreign.
+// removes wants NixOS' part back, and what is foreign. loader.conf names NixOS' entries, globs or not.
 func (p *property) removes(nixos map[string]string) {
 	p.t.Helper()
 	p.remove()
-	if diff := cmp.Diff(nixos, withoutExtras(p.files())); diff != "" {
-		p.t.Errorf("after remove (-NixOS' part +this):\n%s", diff)
+	after := withoutExtras(p.files())
+	const conf = "loader/loader.conf"
+	if d := diffTrees(map[string]string{conf: otherLines(nixos[conf])}, map[string]string{conf: otherLines(after[conf])}); d != "" {
+		p.t.Errorf("after remove:\n%s", d)
 	}
-	if _, foreign := nixos["esp/EFI/xen/notes.txt"]; !foreign && p.nixos.Boot == "" && p.exists("EFI/xen") {
-		p.t.Error("the empty EFI/xen is left")
+	for line := range strings.Lines(after[conf]) {
+		if key, value, _ := strings.Cut(line, " "); (key == "default" || key == "preferred") && !strings.HasPrefix(value, "nixos-") {
+			p.t.Errorf("after remove loader.conf says %q", line)
+		}
+	}
+	delete(nixos, conf)
+	delete(after, conf)
+	if diff := diffTrees(nixos, after); diff != "" {
+		p.t.Errorf("after remove (-NixOS' part +this):\n%s", diff)
 	}
 }

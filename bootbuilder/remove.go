@@ -7,6 +7,7 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
@@ -53,6 +54,10 @@ func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, erro
 	verdict := reconcile(outcomes, inventory, true).withSizes()
 	next := nextboot.Decide(world.after(outcomes, verdict))
 	change := changeOf(target, nil, outcomes, inventory, verdict, conf, next)
+	if _, text, err := readProven(target.Boot); err == nil && text != nil {
+		change.StalePayload = append(change.StalePayload, transaction.Place{FS: target.Boot, Name: proven.File})
+	}
+	change = withStaleDirectories(change)
 	steps, err := transaction.Plan(change)
 	if err != nil {
 		return nil, err

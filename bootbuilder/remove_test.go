@@ -2,8 +2,7 @@ package bootbuilder_test
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"testing"
 
@@ -17,6 +16,7 @@ var foreign = map[string]string{
 	"loader/entries/xen-rescue.conf":         "title Rescue\nefi /EFI/xen/rescue/xen.efi\n",
 	"loader/entries/xen-generation-900.conf": "title By hand\nefi /EFI/memtest/memtest.efi\n",
 	"loader/entries/memtest.conf":            "title Memtest\nefi /EFI/memtest/memtest.efi\n",
+	"EFI/memtest/memtest.efi":                "by hand",
 	"EFI/xen/rescue/xen.efi":                 "by hand",
 	"EFI/xen/rescue/xen-generation-1.cfg":    "by hand",
 	"EFI/xen/xen.efi":                        "by hand",
@@ -37,7 +37,9 @@ type removal struct {
 	// def and preferred are what loader.conf names between install and remove; "" where
 	// the name carries a hash.
 	def, preferred string
-	prepare        func(b *bench)
+	// after is loader.conf after remove; "" for as it was.
+	after   string
+	prepare func(b *machine)
 }
 
 func removals() []removal {
@@ -47,9 +49,9 @@ func removals() []removal {
 		{name: "xbootldr", xbootldr: true, def: "xen-generation-2.conf"},
 		{name: "older-default", conf: long, def: "xen-generation-1.conf"},
 		{name: "specialisation", conf: "default nixos-generation-2-specialisation-gaming.conf\n", def: "xen-generation-2-specialisation-gaming.conf"},
-		{name: "glob", conf: "default nixos-*\ntimeout 5\n", def: "xen-*"},
-		{name: "glob-of-one", conf: "default nixos-generation-2*\n", def: "xen-generation-2*"},
-		{name: "glob-of-nothing", conf: "default nixos-generation-?\n", def: "nixos-generation-?"}, // ids end in .conf
+		{name: "glob", conf: "default nixos-*\ntimeout 5\n", def: "xen-generation-2.conf", after: "default nixos-generation-2.conf\ntimeout 5"},
+		{name: "glob-of-one", conf: "default nixos-generation-2*\n", def: "xen-generation-2.conf", after: "default nixos-generation-2.conf"},
+		{name: "glob-of-nothing", conf: "default nixos-generation-?\n", def: "xen-generation-2.conf", after: "default nixos-generation-2.conf"}, // ids end in .conf
 		{name: "preferred", conf: "preferred nixos-generation-2.conf\ndefault nixos-*\n", preferred: "xen-generation-2.conf", def: "nixos-*"},
 		{name: "hash-names", boot: fixtures.SystemdBoot{Names: fixtures.ContentHashNames}},
 		{name: "hash-names-counted", boot: fixtures.SystemdBoot{Names: fixtures.ContentHashNames, Tries: 3}, def: "nixos-*"},
@@ -57,33 +59,36 @@ func removals() []removal {
 		{name: "own-default", conf: "default memtest.conf\n", def: "memtest.conf"},
 		{name: "saved-default", conf: "default @saved\n", def: "@saved"},
 		{name: "no-default", conf: "timeout 3\n"},
-		{name: "joined-ramdisk", def: "xen-generation-2.conf", prepare: func(b *bench) {
+		{name: "joined-ramdisk", def: "xen-generation-2.conf", prepare: func(b *machine) {
 			b.write("EFI/nixos/.extra-files/microcode.img", "microcode")
 			b.edit("loader/entries/nixos-generation-2.conf", "\noptions", "\ninitrd /EFI/nixos/.extra-files/microcode.img\noptions")
 		}},
-		{name: "kernel-from-store", def: "xen-generation-2.conf", prepare: func(b *bench) {
+		{name: "kernel-from-store", def: "xen-generation-2.conf", prepare: func(b *machine) {
 			b.delete(b.one("EFI/nixos/*linux-6.12.41-bzImage.efi"))
 		}},
 	}
 }
 
-// TestRemove wants remove to bring back what stood before the first install, and the next
-// install what stood before remove.
+// TestRemove wants remove to bring back the files from before the first install, and the next
+// install those from before remove.
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	for _, c := range removals() {
 		for _, layout := range allLayouts {
 			t.Run(c.name+"/"+string(layout), func(t *testing.T) {
 				t.Parallel()
-				b := newBench(t).withLayout(layout)
+				b := newMachine(t).withLayout(layout)
 				before := c.layOut(b)
 				b.install()
 				installed := b.trees()
 				c.wantLoaderConf(b, layout)
+				if c.after != "" {
+					before["loader/loader.conf"] = c.after
+				}
 				b.remove()
-				b.wantTrees(before)
+				b.wantFilesAs(before)
 				b.remove()
-				b.wantTrees(before)
+				b.wantFilesAs(before)
 				b.install()
 				b.wantTrees(installed)
 			})
@@ -92,7 +97,7 @@ func TestRemove(t *testing.T) {
 }
 
 // layOut is the machine before the first install.
-func (c removal) layOut(b *bench) map[string]string {
+func (c removal) layOut(b *machine) map[string]string {
 	b.t.Helper()
 	if c.xbootldr {
 		b.xboot = b.t.TempDir()
@@ -101,12 +106,13 @@ func (c removal) layOut(b *bench) map[string]string {
 	first.KernelVersion = "6.12.41"
 	b.add(fixtures.Generation{Number: 1, System: first})
 	b.add(fixtures.Generation{Number: 2, System: xenSystem("4.20.2"), Specialisations: []fixtures.Specialisation{{Name: "gaming", System: first}}})
-	b.nixos(c.boot)
+	b.nixos = c.boot
+	b.rebuild()
 	for name, data := range foreign {
 		b.write(name, data)
 	}
 	if c.conf != "" {
-		b.must(os.WriteFile(filepath.Join(b.esp, "loader/loader.conf"), []byte(c.conf), 0o644))
+		b.writeLoaderConf(c.conf)
 	}
 	if c.prepare != nil {
 		c.prepare(b)
@@ -114,7 +120,7 @@ func (c removal) layOut(b *bench) map[string]string {
 	return b.trees()
 }
 
-func (c removal) wantLoaderConf(b *bench, layout bootbuilder.Layout) {
+func (c removal) wantLoaderConf(b *machine, layout bootbuilder.Layout) {
 	b.t.Helper()
 	conf := esp.ParseLoaderConf([]byte(b.loaderConf()))
 	for key, want := range map[string]string{"default": c.def, "preferred": c.preferred} {
@@ -134,21 +140,21 @@ func (c removal) wantLoaderConf(b *bench, layout bootbuilder.Layout) {
 	}
 }
 
-// TestRemoveAlone has a machine that has nothing but ours beside NixOS: the directories go, too.
+// TestRemoveAlone has a machine that has nothing but ours beside NixOS: only the directories stay.
 func TestRemoveAlone(t *testing.T) {
 	t.Parallel()
 	for _, layout := range allLayouts {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t).withLayout(layout)
+			b := newMachine(t).withLayout(layout)
 			b.add(fixtures.Generation{Number: 1, System: xenSystem("4.20.2")})
-			b.nixos(fixtures.SystemdBoot{})
+			b.rebuild()
 			before := b.trees()
 			b.install()
 			b.write("EFI/xen/.xen-boot-builder-3.tmp", "left by a run that was cut off")
 			b.remove()
 			after := b.trees()
-			maps.DeleteFunc(after, func(name, _ string) bool { return name == "EFI/Linux/" }) // belongs to all
+			maps.DeleteFunc(after, func(name, _ string) bool { return name == "EFI/Linux/" || name == "EFI/xen/" })
 			for name := range after {
 				if _, ok := before[name]; !ok {
 					t.Errorf("%s is left", name)
@@ -164,7 +170,7 @@ func TestRemoveAlone(t *testing.T) {
 // TestRemoveAllLayouts has a machine whose layout was changed by somebody who did not clean up.
 func TestRemoveAllLayouts(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newMachine(t)
 	before := removal{}.layOut(b)
 	all := make(map[string]string)
 	for _, layout := range allLayouts {
@@ -183,29 +189,30 @@ func TestRemoveAllLayouts(t *testing.T) {
 // TestRemoveKeepsWhatOthersUse has a hand-written entry that starts an image and a xen.cfg of ours.
 func TestRemoveKeepsWhatOthersUse(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newMachine(t)
 	removal{}.layOut(b)
 	b.install()
 	image := b.one("EFI/xen/xen-4.20.2-*.efi")
-	b.write("loader/entries/mine.conf", "title Mine\nefi /"+image+"\noptions xen.efi -cfg=xen-generation-2.cfg\n")
+	cfg := b.cfg("xen-generation-2")
+	b.write("loader/entries/mine.conf", "title Mine\nefi /"+image+"\noptions xen.efi -cfg="+path.Base(cfg)+"\n")
 	b.remove()
 	b.wantFiles("EFI/xen/xen-[0-9]*.efi", image)
-	b.wantFiles("EFI/xen/xen-generation-*.cfg", "EFI/xen/xen-generation-2.cfg")
+	b.wantFiles("EFI/xen/xen-generation-*.cfg", cfg)
 	b.wantFiles("loader/entries/xen-generation-?.conf")
 }
 
-// TestRemoveDefaultGone has a Xen default whose NixOS entry is gone: NixOS' newest starts then.
+// TestRemoveDefaultGone has a Xen default whose NixOS entry is gone: NixOS' newest starts then, by its name.
 func TestRemoveDefaultGone(t *testing.T) {
 	t.Parallel()
 	for _, layout := range allLayouts {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t).withLayout(layout)
+			b := newMachine(t).withLayout(layout)
 			removal{}.layOut(b)
 			b.install()
 			b.delete("loader/entries/nixos-generation-2.conf")
 			b.remove()
-			b.wantDefault("nixos-*")
+			b.wantDefault("nixos-generation-1.conf")
 			b.wantFiles("EFI/xen/xen-generation-*")
 			b.wantFiles("EFI/Linux/xen-generation-*")
 			b.wantFiles("EFI/nixos/xen-generation-*")

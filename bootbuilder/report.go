@@ -5,13 +5,14 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // ReportSchema is the version of [Report] as JSON; docs/report.schema.json describes it.
 // It grows with each change that a reader could trip over.
-const ReportSchema = 1
+const ReportSchema = 2
 
 // Report is a plan, or what became of it, in the form in which people and programs read it.
 type Report struct {
@@ -25,8 +26,67 @@ type Report struct {
 	LoaderConf  *LoaderReport      `json:"loaderConf"` // null where it stays as it is
 	Removed     []FileReport       `json:"removed"`
 	Warnings    []WarningReport    `json:"warnings"`
-	Error       string             `json:"error,omitempty"`
-	Hint        string             `json:"hint,omitempty"`
+	Next        *NextReport        `json:"next,omitempty"`
+	Summary     Summary            `json:"summary"`
+	Space       *SpaceReport       `json:"space,omitempty"`
+	// Written is how much was written, in bytes, and Seconds how long that took; 0 where nothing
+	// happened yet.
+	Written int64        `json:"written"`
+	Seconds float64      `json:"seconds"`
+	Steps   []StepReport `json:"steps,omitempty"`
+	Error   string       `json:"error,omitempty"`
+	Hint    string       `json:"hint,omitempty"`
+}
+
+// NextReport is what starts next.
+type NextReport struct {
+	Before Start  `json:"before"`          // as things were
+	Now    Start  `json:"now"`             // at the next boot
+	Then   *Start `json:"then,omitempty"`  // after that, where that differs: Now is on trial
+	Trial  string `json:"trial,omitempty"` // id of the generation on trial
+}
+
+// Start is what starts, and why.
+type Start struct {
+	Entry      string `json:"entry"` // systemd-boot's id; "" if nothing is known to start
+	Reason     string `json:"reason,omitempty"`
+	Generation string `json:"generation,omitempty"` // id of its Xen entry, Xen or not
+	Number     uint64 `json:"number,omitempty"`
+	Profile    string `json:"profile,omitempty"`
+	// Specialisation is that of the generation.
+	Specialisation string `json:"specialisation,omitempty"`
+	Xen            bool   `json:"xen"`
+	XenVersion     string `json:"xenVersion,omitempty"`
+}
+
+// of notes whose entry it is.
+func (s *Start) of(id string, f Facts) {
+	s.Generation, s.Number, s.Profile, s.Specialisation = id, f.Number, f.Profile, f.Specialisation
+	if s.Xen {
+		s.XenVersion = f.XenVersion
+	}
+}
+
+// Summary counts generations by what became of their Xen entries.
+type Summary struct {
+	Added     int `json:"added"`
+	Changed   int `json:"changed"`
+	Unchanged int `json:"unchanged"`
+	Removed   int `json:"removed"`
+	Kept      int `json:"kept"`
+	Out       int `json:"out"`
+}
+
+// SpaceReport is the disk space on $BOOT, in bytes.
+type SpaceReport struct {
+	Free  int64 `json:"free"`
+	Total int64 `json:"total"`
+}
+
+// StepReport is one step that was taken.
+type StepReport struct {
+	Step    string  `json:"step"`
+	Seconds float64 `json:"seconds"`
 }
 
 // State is what happens to a generation's Xen entry.
@@ -56,10 +116,13 @@ type GenerationReport struct {
 	Default    bool         `json:"default"`
 	Entry      string       `json:"entry,omitempty"` // id of the Xen entry
 	Image      string       `json:"image,omitempty"`
-	XenVersion string       `json:"xenVersion,omitempty"`
 	Files      []FileReport `json:"files,omitempty"`
 	ConfigDiff string       `json:"configDiff,omitempty"`
 	EntryDiff  string       `json:"entryDiff,omitempty"`
+	Facts
+	// Compared is what differs from the generation before it in its profile, of one that was
+	// added or changed.
+	Compared *Comparison `json:"compared,omitempty"`
 }
 
 // FileReport is one file on $BOOT.
@@ -173,8 +236,13 @@ func (v reporter) report() *Report {
 	p := v.p
 	r := emptyReport(p.target.ESP.Path("."))
 	r.Boot, r.Layout = p.target.Boot.Path("."), p.options.Layout
-	for _, o := range p.outcomes {
-		r.Generations = append(r.Generations, v.generation(o))
+	for i, o := range p.outcomes {
+		g := v.generation(o)
+		g.Facts = factsOf(o.Generation)
+		if before := previous(p.outcomes, i); before != nil && (g.State == Added || g.State == Changed) {
+			g.Compared = compareGenerations(*before, o.Generation, p.options.Layout)
+		}
+		r.Generations = append(r.Generations, g)
 	}
 	r.Generations = append(r.Generations, v.gone()...)
 	remove := func(at installed.Place, kind FileKind) {
@@ -200,6 +268,73 @@ func (v reporter) report() *Report {
 		r.Warnings = append(r.Warnings, WarningReport(w))
 	}
 	r.Changed = v.changed()
+	r.Next = v.next()
+	r.Summary = summarize(r.Generations)
+	if space, err := p.target.Boot.Space(); err == nil {
+		r.Space = &SpaceReport{Free: space.Free, Total: space.Total}
+	}
+	if v.done != nil {
+		r.Written = v.done.done.Bytes
+		for _, step := range v.done.done.Steps {
+			r.Steps = append(r.Steps, StepReport{step.String(), step.Took.Seconds()})
+			r.Seconds += step.Took.Seconds()
+		}
+	}
+	return r
+}
+
+func summarize(list []GenerationReport) (s Summary) {
+	for _, g := range list {
+		switch g.State {
+		case Added:
+			s.Added++
+		case Changed:
+			s.Changed++
+		case Unchanged:
+			s.Unchanged++
+		case Removed:
+			s.Removed++
+		case Kept:
+			s.Kept++
+		case LeftOut:
+			s.Out++
+		}
+	}
+	return s
+}
+
+// next says what starts: by what loader.conf says now.
+func (v reporter) next() *NextReport {
+	p := v.p
+	d := p.next
+	before := v.start(d.Before)
+	if v.done != nil && v.done.done.LoaderConf == transaction.ConfBefore && v.p.conf.changed(d) {
+		return &NextReport{Before: before, Now: before} // the run did not get to it
+	}
+	n := &NextReport{Before: before, Now: v.start(d.Next)}
+	if v.done != nil && p.arm.value != "" && !v.done.armed {
+		n.Now = v.start(d.Then) // the run did not get to arm it
+		return n
+	}
+	if d.Then.ID != d.Next.ID {
+		then := v.start(d.Then)
+		n.Then = &then
+	}
+	if d.Trial >= 0 && d.Trial < len(v.p.outcomes) {
+		n.Trial = v.p.outcomes[d.Trial].ID
+	}
+	return n
+}
+
+// start describes an entry that starts.
+func (v reporter) start(s nextboot.Start) Start {
+	r := Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	for _, o := range v.p.outcomes {
+		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel {
+			continue
+		}
+		r.of(o.ID, factsOf(o.Generation))
+	}
 	return r
 }
 
@@ -208,7 +343,7 @@ func (v reporter) changed() bool {
 		return v.p.changes()
 	}
 	d := v.done.done
-	return len(d.Written)+len(d.Removed)+len(d.Blanked)+len(d.Directories) > 0 || d.LoaderConf != transaction.ConfBefore
+	return len(d.Written)+len(d.Removed)+len(d.Blanked)+len(d.Directories) > 0 || d.LoaderConf != transaction.ConfBefore || v.done.armed
 }
 
 // loaderConf is what became, or would become, of loader.conf.
@@ -294,7 +429,7 @@ func needsWriting(o outcome) bool {
 // built is the part of a generation that has its files.
 func (v reporter) built(r *GenerationReport, o outcome, old installed.Entry, had bool) {
 	b := o.files
-	r.Entry, r.Image, r.XenVersion = b.EntryID, v.p.target.Boot.Path(b.Image), b.XenVersion
+	r.Entry, r.Image = b.EntryID, v.p.target.Boot.Path(b.Image)
 	r.State = Unchanged
 	reached := true
 	for _, f := range b.files {
@@ -359,6 +494,7 @@ func (v reporter) gone() []GenerationReport {
 		}
 		list = append(list, GenerationReport{
 			ID: e.ID, State: Removed, Entry: e.EntryID(), Image: e.FS.Path(e.Image), Title: e.Title, Version: e.Version,
+			Facts: factsInstalled(e),
 		})
 	}
 	return list

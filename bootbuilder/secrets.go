@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	initrdsecrets "github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secrets"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
 )
 
 // secrets are the initrds that the programs of generations made for a run.
@@ -46,13 +48,22 @@ func (s *secrets) run(ctx context.Context, r *content.Reader, g generation.Gener
 	return r.AddMade(fmt.Sprintf("the initrd of %v with its secrets", g), made, made.Size()), nil
 }
 
-// sweepSecrets removes what killed runs left; that it can't be removed is only advice.
-func sweepSecrets(options Options) []Warning {
-	if options.Secrets != SecretsRun || options.DryRun {
-		return nil
+// sweep removes what killed runs left in directories for temporary files; that it can't be removed is
+// only advice.
+func sweep(options Options) []Warning {
+	var warnings []Warning
+	add := func(err error) {
+		if err != nil {
+			warnings = append(warnings, Warning{Advice: true, Message: fmt.Sprintf("what a killed run left could not be removed: %v", err)})
+		}
 	}
-	if _, err := initrdsecrets.Sweep(options.Root); err != nil {
-		return []Warning{{Advice: true, Message: fmt.Sprintf("what a killed run left of an initrd could not be removed: %v", err)}}
+	if options.Secrets == SecretsRun && !options.DryRun {
+		_, err := initrdsecrets.Sweep(options.Root)
+		add(err)
 	}
-	return nil
+	if options.signs() && !options.DryRun {
+		_, err := secureboot.SweepSigning(os.TempDir())
+		add(err)
+	}
+	return warnings
 }

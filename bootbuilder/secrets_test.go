@@ -16,7 +16,7 @@ import (
 const secret = "the secret\n"
 
 // newSecrets is a root whose generation 1 has initrd secrets, and 2 none.
-func newSecrets(t *testing.T, layout bootbuilder.Layout) (*bench, *fixtures.Toplevel) {
+func newSecrets(t *testing.T, layout bootbuilder.Layout) (*machine, *fixtures.Toplevel) {
 	t.Helper()
 	b := newProfiles(t, layout)
 	s := xenSystem("4.20.2")
@@ -27,7 +27,7 @@ func newSecrets(t *testing.T, layout bootbuilder.Layout) (*bench, *fixtures.Topl
 }
 
 // withShell makes the root one in which programs can run.
-func (b *bench) withShell() {
+func (b *machine) withShell() {
 	b.t.Helper()
 	if os.Getuid() != 0 {
 		b.t.Skip("only root can run programs inside another root")
@@ -41,11 +41,11 @@ func (b *bench) withShell() {
 	for _, name := range []string{"ln", "mkdir", "mkfifo", "rm", "sleep"} {
 		b.must(os.Symlink("sh", b.root.Path("/bin/"+name)))
 	}
-	b.options.RunInitrdSecrets = true
+	b.options.Secrets = bootbuilder.SecretsRun
 }
 
 // program replaces the generation's initrdSecrets program by a shell script.
-func (b *bench) program(top *fixtures.Toplevel, script string) {
+func (b *machine) program(top *fixtures.Toplevel, script string) {
 	b.t.Helper()
 	file := filepath.Join(b.t.TempDir(), "script")
 	b.must(os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o755))
@@ -55,7 +55,7 @@ func (b *bench) program(top *fixtures.Toplevel, script string) {
 
 // copyProgram has another process do it: one that this process has open for writing can't be run
 // (ETXTBSY), and a child that another test has just forked may keep it open.
-func (b *bench) copyProgram(from, to string) {
+func (b *machine) copyProgram(from, to string) {
 	b.t.Helper()
 	if output, err := exec.Command("cp", from, b.root.Path(to)).CombinedOutput(); err != nil {
 		b.t.Fatalf("copy %s: %v: %s", from, err, output)
@@ -63,7 +63,7 @@ func (b *bench) copyProgram(from, to string) {
 }
 
 // initrd is the store's, without secrets.
-func (b *bench) initrd(top *fixtures.Toplevel) string {
+func (b *machine) initrd(top *fixtures.Toplevel) string {
 	b.t.Helper()
 	data, err := os.ReadFile(b.root.Path(top.Initrd))
 	b.must(err)
@@ -120,7 +120,7 @@ func TestSecretsRun(t *testing.T) {
 	}
 }
 
-func (b *bench) wantNothingIn(dir string) {
+func (b *machine) wantNothingIn(dir string) {
 	b.t.Helper()
 	list, err := os.ReadDir(b.root.Path(dir))
 	b.must(err)
@@ -219,8 +219,8 @@ func TestSecretsHang(t *testing.T) {
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	start := time.Now()
-	b.on(func(target bootbuilder.Target) {
-		if plan, err := bootbuilder.Install(limited, target, b.options, bootbuilder.Observer{}); err == nil {
+	b.open(func(target bootbuilder.Target) {
+		if plan, err := bootbuilder.NewPlan(limited, target, b.options); err == nil {
 			t.Error("the run did not end with its context")
 			b.must(plan.Close())
 		}
@@ -237,8 +237,9 @@ func TestSecretsOnBoot(t *testing.T) {
 	t.Parallel()
 	for _, names := range []fixtures.EntryNames{fixtures.GenerationNames, fixtures.ContentHashNames} {
 		b, top := newSecrets(t, bootbuilder.LayoutShared)
-		b.nixos(fixtures.SystemdBoot{Names: names})
-		b.options.From, b.options.RunInitrdSecrets = bootbuilder.FromEntries, true // there is no shell to run it
+		b.nixos.Names = names
+		b.rebuild()
+		b.options.From, b.options.Secrets = bootbuilder.FromEntries, bootbuilder.SecretsRun // there is no shell to run it
 		r := b.installTwice()
 		if w := warnings(r); len(w) != 0 {
 			t.Errorf("warnings %q", w)

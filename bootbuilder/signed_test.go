@@ -8,27 +8,26 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
 // newSigned is a machine with two generations, laid out to be signed.
-func newSigned(t *testing.T) *bench {
+func newSigned(t *testing.T) *machine {
 	t.Helper()
-	b := newBench(t).withLayout(bootbuilder.LayoutUnified)
+	b := newMachine(t).withLayout(bootbuilder.LayoutUnified)
 	b.add(fixtures.Generation{Number: 1, System: xenSystem("4.19.3")})
 	b.add(fixtures.Generation{Number: 2, System: xenSystem("4.20.2")})
 	b.lanzaboote(fixtures.Lanzaboote{})
 	return b
 }
 
-func (b *bench) images() []string { return b.glob("EFI/Linux/xen-*.efi") }
+func (b *machine) images() []string { return b.glob("EFI/Linux/xen-*.efi") }
 
 // wantSigned wants each Xen image on $BOOT to have a signature by sign.
-func (b *bench) wantSigned(sign bootbuilder.Signer) {
+func (b *machine) wantSigned(sign bootbuilder.Signer) {
 	b.t.Helper()
 	images := b.images()
 	if len(images) == 0 {
@@ -47,7 +46,7 @@ func TestSigned(t *testing.T) {
 	t.Parallel()
 	b := newSigned(t)
 	b.installTwice()
-	b.wantSigned(b.options.Signer)
+	b.wantSigned(b.signer)
 	b.wantHealthy()
 	installed := b.trees()
 	image := b.one("EFI/Linux/xen-generation-2-*.efi")
@@ -67,13 +66,13 @@ func TestSigned(t *testing.T) {
 		if b.read(image) == data {
 			t.Fatalf("%s: nothing was damaged", name)
 		}
-		r, err := b.tryInstall()
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
+		r := b.tryInstall()
+		if r.Err != nil {
+			t.Errorf("%s: %v", name, r.Err)
 			b.write(image, data)
 			continue
 		}
-		if g := reported(t, r, "xen-generation-2"); g.State != bootbuilder.Changed {
+		if g := reported(t, r.Report, "xen-generation-2"); g.State != bootbuilder.Changed {
 			t.Errorf("%s: generation 2 is %s", name, g.State)
 		}
 		b.wantTrees(installed)
@@ -86,16 +85,16 @@ func TestSignedByAnotherKey(t *testing.T) {
 	b := newSigned(t)
 	b.install()
 	first := b.images()
-	b.options.Signer = testSigner(t, "other")
+	b.sign(testSigner(t, "other"))
 	b.installTwice()
 	second := b.images()
 	if len(first) != 2 || len(second) != 2 || first[0] == second[0] || first[1] == second[1] {
 		t.Errorf("images were %q and are %q", first, second)
 	}
-	b.wantSigned(b.options.Signer)
+	b.wantSigned(b.signer)
 	b.wantHealthy()
 
-	b.options.Signer = nil
+	b.sign(nil)
 	b.installTwice()
 	for _, name := range append(first, second...) {
 		if _, err := os.Stat(b.path(name)); err == nil {
@@ -113,7 +112,7 @@ func TestSignedAuto(t *testing.T) {
 	if r := b.install(); r.Layout != bootbuilder.LayoutUnified {
 		t.Errorf("with a key the layout is %s", r.Layout)
 	}
-	b.options.Signer = nil
+	b.sign(nil)
 	if r := b.install(); r.Layout != bootbuilder.LayoutShared {
 		t.Errorf("without one the layout is %s", r.Layout)
 	}
@@ -121,7 +120,7 @@ func TestSignedAuto(t *testing.T) {
 }
 
 // signingScript makes a signer of a shell script, with sbsign's arguments for the key in $SIGN.
-func signingScript(t *testing.T, script string) bootbuilder.FileSigner {
+func signingScript(t *testing.T, script string) content.FileSigner {
 	t.Helper()
 	dir := t.TempDir()
 	if err := fixtures.LayOutKeys(dir, "db"); err != nil {
@@ -137,20 +136,20 @@ func signingScript(t *testing.T, script string) bootbuilder.FileSigner {
 		}
 	}
 	head := "set -e\nunsigned=$1 signed=$2\nSIGN='sbsign --key " + dir + "/keys/db/db.key --cert " + dir + "/keys/db/db.pem'\n"
-	return bootbuilder.NewCommandSigner([]string{"/bin/sh", "-c", head + script, "sign"}, cert)
+	return bootbuilder.NewCommandSigner([]string{"/bin/sh", "-c", head + script, "sign"}, cert).(content.FileSigner)
 }
 
 // TestSigningProgram takes over what sbsign signs.
 func TestSigningProgram(t *testing.T) {
 	t.Parallel()
 	b := newSigned(t)
-	b.options.Signer = signingScript(t, `$SIGN --output "$signed" "$unsigned"`)
+	b.sign(signingScript(t, `$SIGN --output "$signed" "$unsigned"`))
 	b.installTwice()
-	b.wantSigned(b.options.Signer)
+	b.wantSigned(b.signer)
 	b.wantHealthy()
 	// The key in memory makes images of the same names, and takes the program's as they are.
 	installed := b.trees()
-	b.options.Signer = testSigner(t, "db")
+	b.sign(testSigner(t, "db"))
 	b.install()
 	b.wantTrees(installed)
 }
@@ -177,16 +176,16 @@ printf X | dd of="$signed" bs=1 seek=88 conv=notrunc 2>/dev/null`, refused},
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newSigned(t)
-			b.options.Signer = signingScript(t, c.script)
+			b.sign(signingScript(t, c.script))
 			before := b.trees()
-			_, err := b.tryInstall()
+			err := b.tryInstall().Err
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
 			if err != nil && !strings.Contains(err.Error(), "EFI/Linux/xen-generation-") {
 				t.Errorf("the error names no image: %v", err)
 			}
-			if d := cmp.Diff(before, b.trees()); d != "" {
+			if d := diffTrees(before, b.trees()); d != "" {
 				t.Errorf("the ESP changed:\n%s", d)
 			}
 		})
@@ -195,9 +194,9 @@ printf X | dd of="$signed" bs=1 seek=88 conv=notrunc 2>/dev/null`, refused},
 		t.Parallel()
 		b := newSigned(t)
 		sign := signingScript(t, `$SIGN --output "$signed" "$unsigned"`)
-		b.options.Signer = otherCertificate{sign, testSigner(t, "other")}
+		b.sign(otherCertificate{sign, testSigner(t, "other")})
 		before := b.trees()
-		if _, err := b.tryInstall(); err == nil || !strings.Contains(err.Error(), refused) {
+		if err := b.tryInstall().Err; err == nil || !strings.Contains(err.Error(), refused) {
 			t.Errorf("error %v", err)
 		}
 		b.wantTrees(before)
@@ -205,9 +204,9 @@ printf X | dd of="$signed" bs=1 seek=88 conv=notrunc 2>/dev/null`, refused},
 	t.Run("no program", func(t *testing.T) {
 		t.Parallel()
 		b := newSigned(t)
-		b.options.Signer = bootbuilder.NewCommandSigner([]string{"/no/such/program"}, b.options.Signer.Certificate())
+		b.sign(bootbuilder.NewCommandSigner([]string{"/no/such/program"}, b.options.Certificate))
 		before := b.trees()
-		if _, err := b.tryInstall(); err == nil || !strings.Contains(err.Error(), "/no/such/program") {
+		if err := b.tryInstall().Err; err == nil || !strings.Contains(err.Error(), "/no/such/program") {
 			t.Errorf("error %v", err)
 		}
 		b.wantTrees(before)
@@ -216,7 +215,7 @@ printf X | dd of="$signed" bs=1 seek=88 conv=notrunc 2>/dev/null`, refused},
 
 // otherCertificate is a program that signs with another key than it says.
 type otherCertificate struct {
-	bootbuilder.FileSigner
+	content.FileSigner
 	other bootbuilder.Signer
 }
 

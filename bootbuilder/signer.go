@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"fmt"
+	"os"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
@@ -16,9 +16,10 @@ type Signer = content.Signer
 
 // NewCommandSigner makes a [Signer] of a program that signs files, as sbsign, sbctl or a smart card's tool do. It gets
 // the paths of the unsigned and of the signed image, which does not exist yet, as its last
-// arguments. What it signs is held against the certificate.
-func NewCommandSigner(argv []string, cert *x509.Certificate) Signer {
-	return commandSigner{secureboot.Command{Argv: argv}, cert}
+// arguments. What it signs is held against the certificate. Of the environment it gets PATH and HOME, and
+// the variables that keep names.
+func NewCommandSigner(argv []string, cert *x509.Certificate, keep ...string) Signer {
+	return commandSigner{secureboot.Command{Argv: argv, Env: secureboot.Environment(os.Environ(), keep...)}, cert}
 }
 
 type commandSigner struct {
@@ -54,7 +55,7 @@ func loaded(k *secureboot.KeyPair, warnings []secureboot.Warning, err error) (Si
 	}
 	var list []Warning
 	for _, w := range warnings {
-		list = append(list, Warning{Message: fmt.Sprint(w)})
+		list = append(list, Warning{Message: w.Text})
 	}
 	return k, list, nil
 }

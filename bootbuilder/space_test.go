@@ -2,84 +2,63 @@ package bootbuilder_test
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"strings"
-	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
-func TestFormatSize(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{
-		0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 2_827_721: "2.7 MiB",
-		1 << 20: "1.0 MiB", 5 << 30: "5.0 GiB", 3 << 40: "3.0 TiB", 5000 << 40: "5000.0 TiB",
-	} {
-		if got := bootbuilder.FormatSize(n); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-}
-
-// TestSpaceErrorText: the error names the three largest things.
-func TestSpaceErrorText(t *testing.T) {
-	t.Parallel()
-	items := []bootbuilder.SpaceItem{{"EFI/xen/a.efi", 30 << 20}, {"EFI/xen/b.img", 20 << 20}, {"EFI/xen/c.efi", 1 << 20}, {"d.cfg", 300}, {"e.conf", 200}}
-	for n, tail := range []string{
-		"", ": a.efi (30.0 MiB)", ": a.efi (30.0 MiB), b.img (20.0 MiB)", ": a.efi (30.0 MiB), b.img (20.0 MiB), c.efi (1.0 MiB)",
-		": a.efi (30.0 MiB), b.img (20.0 MiB), c.efi (1.0 MiB), and 1 more", ": a.efi (30.0 MiB), b.img (20.0 MiB), c.efi (1.0 MiB), and 2 more",
-	} {
-		err := fmt.Errorf("install: %w", &bootbuilder.SpaceError{Where: "/boot", Needed: 51 << 20, Free: 5 << 20, Items: items[:n]})
-		if got, want := err.Error(), "install: no room on /boot: 51.0 MiB needed, 5.0 MiB free"+tail; got != want {
-			t.Errorf("got  %q\nwant %q", got, want)
-		}
-		if !errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EROFS) {
-			t.Error("it is no ENOSPC")
-		}
-	}
-}
-
 // cluster is that of a large FAT32.
 const cluster = 4096
 
-// tight is a file system that says it has so much room, in clusters. It notes writes.
+// tight is a file system that says it has so much disk space, in clusters, and what is removed
+// meanwhile. It notes writes.
 type tight struct {
 	esp.FS
 	free    int64
 	changes *int
 }
 
-func (f tight) Space() (esp.Space, error) {
+func (f *tight) Space() (esp.Space, error) {
 	return esp.Space{Free: f.free * cluster, Total: 1 << 30, Cluster: cluster}, nil
 }
 
-func (f tight) Create(name string) (esp.Writer, error) {
+func (f *tight) Create(name string) (esp.Writer, error) {
 	*f.changes++
 	return f.FS.Create(name)
 }
 
-func (f tight) Remove(name string) error {
-	*f.changes++
+func (f *tight) Remove(name string) error {
+	f.gone(name)
 	return f.FS.Remove(name)
 }
 
-// installOn installs where so many clusters are free.
-func (r *rig) installOn(free int64) (plan *bootbuilder.Plan, changes int, err error) {
-	r.t.Helper()
-	r.open(func(target bootbuilder.Target) {
-		small := tight{target.Boot, free, &changes}
-		plan, err = bootbuilder.Install(ctx, bootbuilder.NewTarget(small, nil), r.options, bootbuilder.Observer{})
-		if plan == nil {
-			r.t.Fatal(err)
-		}
-		r.must(plan.Close())
+func (f *tight) Drop(name string) (io.Closer, error) {
+	f.gone(name)
+	return f.FS.Drop(name)
+}
+
+func (f *tight) gone(name string) {
+	*f.changes++
+	if info, err := f.FS.Stat(name); err == nil {
+		f.free += (info.Size() + cluster - 1) / cluster
+	}
+}
+
+// installWith installs where so many clusters are free.
+func (m *machine) installWith(free int64) (r run, changes int) {
+	m.t.Helper()
+	m.open(func(target bootbuilder.Target) {
+		r = m.installOn(bootbuilder.NewTarget(&tight{target.ESP, free, &changes}, nil))
 	})
-	return plan, changes, err
+	if r.Report == nil {
+		m.t.Fatal(r.Err)
+	}
+	return r, changes
 }
 
 // sized is a system with a Xen image of so many clusters.
@@ -91,13 +70,14 @@ func sized(version string, clusters int) fixtures.System {
 // TestNoRoom: what doesn't fit is refused before anything is written, and says what is large.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newMachine(t)
 	r.add(fixtures.Generation{Number: 1, System: sized("4.20.2", 10)})
 	r.add(fixtures.Generation{Number: 2, System: sized("4.21.0", 20)})
 	r.rebuild()
 	before := r.files()
-	plan, changes, err := r.installOn(29)
-	var space *bootbuilder.SpaceError
+	done, changes := r.installWith(29)
+	err := done.Err
+	var space *transaction.SpaceError
 	if !errors.As(err, &space) {
 		t.Fatalf("error %v", err)
 	}
@@ -113,20 +93,20 @@ func TestNoRoom(t *testing.T) {
 	if hint := bootbuilder.Hint(err); !strings.Contains(hint, "nothing was changed") || !strings.Contains(hint, "--limit") {
 		t.Errorf("hint %q", hint)
 	}
-	for _, g := range plan.Report().Generations {
+	for _, g := range done.Planned.Generations {
 		if g.Reason != bootbuilder.NoSpace {
 			t.Errorf("%s: reason %q", g.ID, g.Reason)
 		}
 	}
-	if diff := cmp.Diff(before, r.files()); diff != "" || changes != 0 {
+	if diff := diffTrees(before, r.files()); diff != "" || changes != 0 {
 		t.Errorf("%d changes:\n%s", changes, diff)
 	}
 
 	// The hint helps.
 	r.options.Limit = 1
-	plan, _, err = r.installOn(29)
-	if got := ids(plan, bootbuilder.Added); err != nil || len(got) != 1 || got[0] != "xen-generation-2" {
-		t.Errorf("with a limit: %q, %v", got, err)
+	done, _ = r.installWith(29)
+	if got := ids(done.Report, bootbuilder.Added); done.Err != nil || len(got) != 1 || got[0] != "xen-generation-2" {
+		t.Errorf("with a limit: %q, %v", got, done.Err)
 	}
 }
 
@@ -134,27 +114,27 @@ func TestNoRoom(t *testing.T) {
 func TestRoomIsExact(t *testing.T) {
 	t.Parallel()
 	for _, layout := range bootbuilder.Layouts() {
-		r := newRig(t)
+		r := newMachine(t)
 		r.add(fixtures.Generation{Number: 1, System: sized("4.20.2", 10)})
 		r.rebuild()
 		r.options.Layout = layout
-		_, _, err := r.installOn(0)
-		var space *bootbuilder.SpaceError
-		if !errors.As(err, &space) {
-			t.Fatalf("%s: error %v", layout, err)
+		done, _ := r.installWith(0)
+		var space *transaction.SpaceError
+		if !errors.As(done.Err, &space) {
+			t.Fatalf("%s: error %v", layout, done.Err)
 		}
 		if space.Needed%cluster != 0 {
 			t.Errorf("%s: %d bytes are no whole clusters", layout, space.Needed)
 		}
-		if _, _, err := r.installOn(space.Needed/cluster - 1); !errors.As(err, &space) {
-			t.Errorf("%s: with a cluster less: %v", layout, err)
+		if less, _ := r.installWith(space.Needed/cluster - 1); !errors.As(less.Err, &space) {
+			t.Errorf("%s: with a cluster less: %v", layout, less.Err)
 		}
-		if _, _, err := r.installOn(space.Needed / cluster); err != nil {
-			t.Errorf("%s: with exactly that much: %v", layout, err)
+		if enough, _ := r.installWith(space.Needed / cluster); enough.Err != nil {
+			t.Errorf("%s: with exactly that much: %v", layout, enough.Err)
 		}
 		// Nothing to do takes no room, and asks for none.
-		if plan, changes, err := r.installOn(0); err != nil || plan.Changes() || changes != 0 {
-			t.Errorf("%s: again, with no room: %d changes, %v", layout, changes, err)
+		if again, changes := r.installWith(0); again.Err != nil || again.Report.Changed || changes != 0 {
+			t.Errorf("%s: again, with no room: %d changes, %v", layout, changes, again.Err)
 		}
 	}
 }
@@ -162,28 +142,28 @@ func TestRoomIsExact(t *testing.T) {
 // TestStaleMakesRoom: what goes anyway goes first, where that is what it takes.
 func TestStaleMakesRoom(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newMachine(t)
 	old := r.add(fixtures.Generation{Number: 1, System: sized("4.20.2", 20)})
 	r.rebuild()
 	r.install()
 	r.must(r.root.Delete(old))
 	r.add(fixtures.Generation{Number: 2, System: sized("4.21.0", 20)})
 	r.rebuild()
-	_, _, err := r.installOn(0)
-	var space *bootbuilder.SpaceError
-	if !errors.As(err, &space) || space.Free <= 20*cluster || space.Free > 25*cluster {
-		t.Fatalf("error %v", err)
+	done, _ := r.installWith(0)
+	var space *transaction.SpaceError
+	if !errors.As(done.Err, &space) || space.Free <= 20*cluster || space.Free > 25*cluster {
+		t.Fatalf("error %v", done.Err)
 	}
 	short := (space.Needed - space.Free) / cluster
-	if _, _, err := r.installOn(short - 1); !errors.As(err, &space) {
-		t.Errorf("with a cluster too little: %v", err)
+	if less, _ := r.installWith(short - 1); !errors.As(less.Err, &space) {
+		t.Errorf("with a cluster too little: %v", less.Err)
 	}
 	if !r.exists("loader/entries/xen-generation-1.conf") {
 		t.Error("the old entry is gone")
 	}
-	plan, _, err := r.installOn(short)
-	if got := ids(plan, bootbuilder.Added); err != nil || len(got) != 1 {
-		t.Errorf("installed %q: %v", got, err)
+	done, _ = r.installWith(short)
+	if got := ids(done.Report, bootbuilder.Added); done.Err != nil || len(got) != 1 {
+		t.Errorf("installed %q: %v", got, done.Err)
 	}
 	if !r.verify().OK() {
 		t.Errorf("verify: %+v", r.verify())

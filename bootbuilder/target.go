@@ -13,6 +13,9 @@ import (
 type Target struct {
 	ESP  esp.FS // holds loader/loader.conf
 	Boot esp.FS // $BOOT: entries, kernels, images; nil means that the ESP is $BOOT
+	// Waiting is told once where another run has the lock for longer than a second: its process, 0 where
+	// that is not known. It may be nil.
+	Waiting func(pid int)
 }
 
 // NewTarget is a [Target]; a nil boot means that the ESP is $BOOT.
@@ -36,6 +39,7 @@ const lockWait = 2 * time.Minute
 func (t Target) lock(ctx context.Context) (unlock func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
+	defer t.sayWaiting()()
 	unlockBoot, err := t.Boot.Lock(waiting)
 	if err != nil || t.ESP == t.Boot {
 		return unlockBoot, lockHint(err)
@@ -46,6 +50,24 @@ func (t Target) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, lockHint(err)
 	}
 	return func() { unlockESP(); unlockBoot() }, nil
+}
+
+// quietWait is how long a run waits for another without a word.
+const quietWait = time.Second
+
+// sayWaiting tells Waiting of a wait that lasts, until the returned function is called.
+func (t Target) sayWaiting() (stop func()) {
+	if t.Waiting == nil {
+		return func() {}
+	}
+	timer := time.AfterFunc(quietWait, func() {
+		pid := 0
+		if d, ok := t.Boot.(interface{ LockHolder() int }); ok {
+			pid = d.LockHolder()
+		}
+		t.Waiting(pid)
+	})
+	return func() { timer.Stop() }
 }
 
 func lockHint(err error) error {

@@ -21,7 +21,7 @@ import (
 // a root it also holds what is there against the store, and against what an install would
 // write now; with a certificate, signatures.
 func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspection, error) {
-	i, err := newInspector(target, options)
+	i, err := newInspector(target, options, withRoot)
 	if err != nil {
 		return nil, err
 	}

@@ -176,12 +176,12 @@ func entryDamages() []damage {
 
 func unifiedDamages() []damage {
 	without := func(section string) func(*damaged) {
-		return toImage(func(d *damaged) { d.reassemble(d.image, d.options.Signer, map[string]string{section: ""}) })
+		return toImage(func(d *damaged) { d.reassemble(d.image, d.signer, map[string]string{section: ""}) })
 	}
 	release := func(old, new string) func(*damaged) {
 		return toImage(func(d *damaged) {
 			text := strings.Replace(d.section(d.image, ".osrel"), old, new, 1)
-			d.reassemble(d.image, d.options.Signer, map[string]string{".osrel": text})
+			d.reassemble(d.image, d.signer, map[string]string{".osrel": text})
 		})
 	}
 	return []damage{
@@ -193,7 +193,7 @@ func unifiedDamages() []damage {
 		{".osrel without a name", onUnified, release("PRETTY_NAME", "UGLY_NAME"), second, "PRETTY_NAME"},
 		{".osrel without a version", onUnified, release("VERSION_ID", "VERSION"), second, "VERSION_ID"},
 		{"another kernel, signed", onUnified, toImage(func(d *damaged) {
-			d.reassemble(d.image, d.options.Signer, map[string]string{".kernel": "another kernel"})
+			d.reassemble(d.image, d.signer, map[string]string{".kernel": "another kernel"})
 		}), second, ""},
 		{"signature missing", onUnified, toImage(func(d *damaged) { d.reassemble(d.image, nil, nil) }), second, "not signed"},
 		{"signature by another key", onUnified, toImage(func(d *damaged) {

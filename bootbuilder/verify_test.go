@@ -24,7 +24,7 @@ type damage struct {
 // damaged is a healthy partition with three generations, of which the second, the default, is to
 // be damaged. Generation 3 has a ramdisk that was joined from two initrds.
 type damaged struct {
-	*bench
+	*machine
 	layout bootbuilder.Layout
 	tops   map[int]*fixtures.Toplevel
 	// entry, image, config, kernel and ramdisk are files of generation 2 on $BOOT; "" where
@@ -36,7 +36,7 @@ type damaged struct {
 
 func newDamaged(t *testing.T, layout bootbuilder.Layout) *damaged {
 	t.Helper()
-	d := &damaged{bench: newBench(t).withLayout(layout), layout: layout, tops: make(map[int]*fixtures.Toplevel)}
+	d := &damaged{machine: newMachine(t).withLayout(layout), layout: layout, tops: make(map[int]*fixtures.Toplevel)}
 	first := xenSystem("4.19.3")
 	first.KernelVersion = "6.12.41"
 	d.tops[1] = d.add(fixtures.Generation{Number: 1, System: first})
@@ -44,7 +44,7 @@ func newDamaged(t *testing.T, layout bootbuilder.Layout) *damaged {
 	d.tops[2] = d.add(fixtures.Generation{Number: 2, System: xenSystem("4.20.2"), Specialisations: []fixtures.Specialisation{
 		{Name: fixtures.AwkwardSpecialisation, System: first},
 	}})
-	d.nixos(fixtures.SystemdBoot{})
+	d.rebuild()
 	d.write("EFI/nixos/.extra-files/microcode.img", "microcode")
 	d.edit("loader/entries/nixos-generation-3.conf", "\noptions", "\ninitrd /EFI/nixos/.extra-files/microcode.img\noptions")
 	d.install()
@@ -77,7 +77,7 @@ func (d *damaged) setConfig(change func(text string) string) {
 		return
 	}
 	d.names = d.image
-	d.reassemble(d.image, d.options.Signer, map[string]string{".config": change(d.section(d.image, ".config"))})
+	d.reassemble(d.image, d.signer, map[string]string{".config": change(d.section(d.image, ".config"))})
 }
 
 func (d *damaged) replaceConfig(old, new string) {
@@ -111,7 +111,7 @@ func TestVerifyHealthy(t *testing.T) {
 				}
 			}
 			d.options.Root = "" // without the store
-			d.on(func(target bootbuilder.Target) {
+			d.open(func(target bootbuilder.Target) {
 				if r, err := bootbuilder.Verify(ctx, target, bootbuilder.InspectOptions{}); err != nil || !r.OK() {
 					t.Errorf("without a root: %v, %+v", err, r)
 				}
@@ -205,7 +205,7 @@ func TestVerifyNotes(t *testing.T) {
 func TestVerifyUnreadable(t *testing.T) {
 	t.Parallel()
 	d := newDamaged(t, bootbuilder.LayoutShared)
-	d.on(func(target bootbuilder.Target) {
+	d.open(func(target bootbuilder.Target) {
 		_, err := bootbuilder.Verify(ctx, target, bootbuilder.InspectOptions{Root: d.path("no/such/root")})
 		if err == nil || !strings.Contains(err.Error(), "no/such/root") || bootbuilder.Hint(err) == "" {
 			t.Errorf("a root that is missing: %v, hint %q", err, bootbuilder.Hint(err))

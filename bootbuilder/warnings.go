@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -125,4 +126,13 @@ func noLoader(target Target, options Options, outcomes []outcome) *Warning {
 	}
 	return &Warning{Advice: true, Message: fmt.Sprintf(
 		"no boot loader is installed on %s: run bootctl install", target.ESP.Path("."))}
+}
+
+// passedOver names what is on $BOOT under the name of an entry for a generation, and is none.
+func passedOver(target Target, found generation.Found) []Warning {
+	var list []Warning
+	for _, g := range found.PassedOver {
+		list = append(list, Warning{Message: fmt.Sprintf("%s is passed over: %v", target.Boot.Path(g.File()), g.Skip)})
+	}
+	return list
 }

@@ -48,14 +48,13 @@ func TestAdvice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.unsynced = true
+			r := newMachine(t)
 			r.add(fixtures.Generation{Number: 1, System: c.system})
 			r.rebuild()
 			r.options.Layout = c.layout
-			plan := r.install()
-			wantMatches(t, advice(plan), c.want...)
-			wantMatches(t, failures(plan))
+			report := r.install()
+			wantMatches(t, advice(report), c.want...)
+			wantMatches(t, warnings(report))
 			if !r.verify().OK() {
 				t.Errorf("verify: %+v", r.verify())
 			}
@@ -66,7 +65,7 @@ func TestAdvice(t *testing.T) {
 // lineOf is a system whose kernel line has so many bytes: file name, blank, init= and parameters.
 func lineOf(t *testing.T, bytes int, layout bootbuilder.Layout) fixtures.System {
 	t.Helper()
-	r := newRig(t)
+	r := newMachine(t)
 	probe := fixtures.System{Xen: &fixtures.Xen{}, Params: []string{"z"}}
 	top := r.add(fixtures.Generation{Number: 1, System: probe})
 	kernel := map[bootbuilder.Layout]string{
@@ -113,53 +112,46 @@ func TestSecureBootWithoutKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newMachine(t)
 			r.addXen(1)
 			r.rebuild()
 			r.options.EFIVars, r.options.Default = efivars(t, c.variable), c.mode
-			plan := r.install()
-			wantMatches(t, failures(plan), c.warnings...)
-			wantMatches(t, advice(plan), c.advice...)
+			report := r.install()
+			wantMatches(t, warnings(report), c.warnings...)
+			wantMatches(t, advice(report), c.advice...)
 			if got := r.read("loader/loader.conf"); !strings.Contains(got, "default "+c.want+"\n") {
 				t.Errorf("loader.conf is %q, want %s", got, c.want)
 			}
 			if !r.exists("loader/entries/xen-generation-1.conf") {
 				t.Error("there is no entry")
 			}
-			if again := r.install(); again.Changes() {
+			if again := r.install(); again.Changed {
 				t.Error("a second run has changes to make")
 			}
 		})
 	}
 	t.Run("no EFI", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newMachine(t)
 		r.addXen(1)
 		r.rebuild()
 		r.options.EFIVars = filepath.Join(t.TempDir(), "missing")
-		wantMatches(t, append(failures(r.install()), advice(r.install())...))
+		wantMatches(t, append(warnings(r.install()), advice(r.install())...))
 	})
 	t.Run("without Xen", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newMachine(t)
 		r.add(fixtures.Generation{Number: 1})
 		r.rebuild()
 		r.options.EFIVars = efivars(t, enforcing)
-		wantMatches(t, failures(r.install()))
+		wantMatches(t, warnings(r.install()))
 	})
 }
 
 // TestEditor: a signed system whose options anybody can edit is worth a word.
 func TestEditor(t *testing.T) {
 	t.Parallel()
-	keys := t.TempDir()
-	if err := fixtures.LayOutKeys(keys, "db"); err != nil {
-		t.Fatal(err)
-	}
-	signer, _, err := bootbuilder.LoadSignerBundle(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer := testSigner(t, "db")
 	const advised = `/loader/loader\.conf leaves systemd-boot's editor on: .*\(set editor no\)$`
 	for name, c := range map[string]struct {
 		options  bootbuilder.Options
@@ -167,19 +159,18 @@ func TestEditor(t *testing.T) {
 		line     string // appended to loader.conf
 		want     []string
 	}{
-		"signed":                {options: bootbuilder.Options{Signer: signer}, want: []string{advised}},
-		"signed, editor no":     {options: bootbuilder.Options{Signer: signer}, line: "editor no\n"},
-		"signed, editor yes":    {options: bootbuilder.Options{Signer: signer}, line: "editor yes\n", want: []string{advised}},
-		"signed, relaxed":       {options: bootbuilder.Options{Signer: signer}, variable: relaxed, want: []string{advised}},
+		"signed":                {options: bootbuilder.Options{Certificate: signer.Certificate()}, want: []string{advised}},
+		"signed, editor no":     {options: bootbuilder.Options{Certificate: signer.Certificate()}, line: "editor no\n"},
+		"signed, editor yes":    {options: bootbuilder.Options{Certificate: signer.Certificate()}, line: "editor yes\n", want: []string{advised}},
+		"signed, relaxed":       {options: bootbuilder.Options{Certificate: signer.Certificate()}, variable: relaxed, want: []string{advised}},
 		"unsigned":              {options: bootbuilder.Options{Layout: bootbuilder.LayoutUnified}},
 		"unsigned, enforcing":   {options: bootbuilder.Options{Layout: bootbuilder.LayoutUnified}, variable: enforcing, want: []string{advised}},
-		"shared with a signer":  {options: bootbuilder.Options{Signer: signer, Layout: bootbuilder.LayoutShared}},
-		"signed, editor broken": {options: bootbuilder.Options{Signer: signer}, line: "editor maybe\n", want: []string{advised}},
+		"shared with a signer":  {options: bootbuilder.Options{Certificate: signer.Certificate(), Layout: bootbuilder.LayoutShared}},
+		"signed, editor broken": {options: bootbuilder.Options{Certificate: signer.Certificate()}, line: "editor maybe\n", want: []string{advised}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.unsynced = true
+			r := newMachine(t)
 			r.addXen(1)
 			r.rebuild()
 			c.options.Root = r.root.Dir()
@@ -187,6 +178,9 @@ func TestEditor(t *testing.T) {
 				c.options.EFIVars = efivars(t, c.variable)
 			}
 			r.options = c.options
+			if c.options.Certificate != nil {
+				r.sign(signer)
+			}
 			r.rewrite("loader/loader.conf", func(s string) string { return s + c.line })
 			wantMatches(t, advice(r.install()), c.want...)
 		})
@@ -196,7 +190,7 @@ func TestEditor(t *testing.T) {
 // TestNoLoader: entries that nothing reads are worth a word, where NixOS' installer wasn't there before us.
 func TestNoLoader(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newMachine(t)
 	r.addXen(1)
 	r.options.From = bootbuilder.FromProfiles
 	wantMatches(t, advice(r.install()), `^no boot loader is installed on .*: run bootctl install$`)
@@ -209,11 +203,11 @@ func TestNoLoader(t *testing.T) {
 
 func TestLoaderConfMissing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newMachine(t)
 	r.addXen(1)
 	r.rebuild()
 	r.must(os.Remove(filepath.Join(r.esp, "loader/loader.conf")))
-	wantMatches(t, failures(r.install()), `/loader/loader\.conf is missing: systemd-boot chooses what starts$`)
+	wantMatches(t, warnings(r.install()), `^loader\.conf is missing: systemd-boot starts the first of its menu$`)
 	if r.exists("loader/loader.conf") {
 		t.Error("a loader.conf was made")
 	}

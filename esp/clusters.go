@@ -42,7 +42,7 @@ func sameContent(fsys FS, a, b string) (bool, error) {
 	}
 	defer second.Close()
 	var p, q [32 << 10]byte
-	for {
+	for empty := true; ; empty = false {
 		n, err := io.ReadFull(first, p[:])
 		m, err2 := io.ReadFull(second, q[:])
 		if !bytes.Equal(p[:n], q[:m]) {
@@ -54,7 +54,7 @@ func sameContent(fsys FS, a, b string) (bool, error) {
 			}
 		}
 		if err != nil {
-			return n > 0 || first != nil, nil
+			return n > 0 || !empty, nil
 		}
 	}
 }

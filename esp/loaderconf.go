@@ -45,6 +45,17 @@ func (c *LoaderConf) Get(key string) (value string, ok bool) {
 	return "", false
 }
 
+// Raw is the value that [LoaderConf.Get] finds as the line has it, with its quotes: systemd-boot
+// 252 takes single ones for a part of it.
+func (c *LoaderConf) Raw(key string) string {
+	for _, l := range slices.Backward(c.lines) {
+		if f, ok := parseField(l.text); ok && f.key == key && effective(f.key, f.value) {
+			return l.text[f.start:f.end]
+		}
+	}
+	return ""
+}
+
 // Set makes value the one that counts for a key: in the last line that has the key, or in
 // a new one. A value that a line can't hold or that systemd-boot would ignore is an
 // error, and changes nothing.

@@ -1,4 +1,9 @@
-// Package nix_test tests the Nix files, as far as it goes without nixpkgs.
+// Package nix_test evaluates the Nix files with nix-instantiate, and runs what the module would have NixOS run.
+//
+// Without nixpkgs: its lib and the options that the module touches are stand-ins in testdata, with types that check and
+// merge. Where XBB_NIXPKGS names a directory with nixpkgs' lib, all of it is evaluated with that too; .ci/peers does so.
+//
+// Left out: building anything. The package and the virtual machines need a machine with Nix and nixpkgs.
 package nix_test
 
 import (
@@ -7,218 +12,235 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
-	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
 
-func TestParse(t *testing.T) {
-	t.Parallel()
-	firmware.Need(t, "nix-instantiate")
-	files, err := filepath.Glob("*.nix")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Nix files: %v", err)
-	}
-	for _, file := range files {
-		nixInstantiate(t, "--parse", file)
-	}
-}
-
-// machine is what a configuration says, for testdata/check.nix.
-type machine struct {
-	ESP            string         `json:"esp"`
-	XBOOTLDR       *string        `json:"xbootldr"`
-	SystemdBoot    bool           `json:"systemdBoot"`
-	Lanzaboote     map[string]any `json:"lanzaboote"`
-	Virtualisation map[string]any `json:"virtualisation"`
-	Settings       map[string]any `json:"settings"`
-	Commands       string         `json:"commands"`
-	InstallHook    string         `json:"installHook"`
-}
-
-// evaluation is what the module makes of it.
-type evaluation struct {
-	SystemdBoot, External string
-	Failed                []string
-	Words                 map[string][]string
-}
-
-// scriptLine is how nixpkgs' module for Xen calls its script.
-const scriptLine = "/nix/store/0000-xenBootBuilder/bin/xenBootBuilder default"
-
-func newMachine(t *testing.T) machine {
+// libs are the libraries to evaluate with, by name: the path, or "" for the one in testdata.
+func libs(t *testing.T) map[string]string {
 	t.Helper()
-	dir := t.TempDir()
-	if err := fixtures.Demo(dir); err != nil {
-		t.Fatal(err)
+	all := map[string]string{"stand-in": ""}
+	if dir := os.Getenv("XBB_NIXPKGS"); dir != "" {
+		lib := filepath.Join(dir, "lib")
+		if _, err := os.Stat(filepath.Join(lib, "default.nix")); err != nil {
+			t.Fatalf("XBB_NIXPKGS has no lib: %v", err)
+		}
+		all["nixpkgs"] = lib
 	}
-	return machine{
-		ESP:            filepath.Join(dir, "esp"),
-		SystemdBoot:    true,
-		Lanzaboote:     map[string]any{"enable": false},
-		Virtualisation: map[string]any{},
-		Commands:       "echo mine\n" + scriptLine,
-		InstallHook:    "echo lanzaboote",
-		Settings: map[string]any{
-			"enable":    true,
-			"package":   filepath.Join(dir, "xen-boot-builder"),
-			"extraArgs": []string{"--root", filepath.Join(dir, "root")},
-		},
-	}
+	return all
 }
 
-func (m machine) evaluate(t *testing.T) evaluation {
+// store is a Nix store of its own, in which evaluation can put text files.
+type store struct{ dir string }
+
+func newStore(t *testing.T) store {
 	t.Helper()
-	text, err := json.Marshal(m)
-	if err != nil {
+	firmware.Need(t, "nix-instantiate")
+	s := store{t.TempDir()}
+	if err := os.Mkdir(filepath.Join(s.dir, "etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var e evaluation
-	out := nixInstantiate(t, "--eval", "--strict", "--json", "testdata/check.nix", "--argstr", "machine", string(text))
-	if err := json.Unmarshal(out, &e); err != nil {
+	// Nothing is built, so there is no need of users to build as.
+	if err := os.WriteFile(filepath.Join(s.dir, "etc/nix.conf"), []byte("build-users-group =\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return s
 }
 
-// run builds the program to where the machine has it, and runs a hook.
-func (m machine) run(t *testing.T, hook string) string {
-	t.Helper()
-	build := exec.Command("go", "build", "-o", m.Settings["package"].(string), "../cmd/xen-boot-builder")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+// instantiate runs nix-instantiate and returns what it printed, and what it said on failure.
+func (s store) instantiate(args ...string) (stdout []byte, failure string) {
+	cmd := exec.Command("nix-instantiate", args...)
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "NIX_REMOTE=",
+		"NIX_STORE_DIR=" + filepath.Join(s.dir, "store"),
+		"NIX_STATE_DIR=" + filepath.Join(s.dir, "var"),
+		"NIX_LOCALSTATE_DIR=" + filepath.Join(s.dir, "var"),
+		"NIX_LOG_DIR=" + filepath.Join(s.dir, "log"),
+		"NIX_CONF_DIR=" + filepath.Join(s.dir, "etc"),
 	}
-	cmd := exec.Command("sh", "-c", hook)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, hook, out)
-	}
-	return string(out)
-}
-
-// TestSystemdBoot runs what systemd-boot's installer would run.
-func TestSystemdBoot(t *testing.T) {
-	t.Parallel()
-	firmware.Need(t, "nix-instantiate")
-	m := newMachine(t)
-	m.Settings["layout"] = "embedded"
-	e := m.evaluate(t)
-	if len(e.Failed) > 0 {
-		t.Errorf("assertions failed: %q", e.Failed)
-	}
-	if e.External != m.InstallHook {
-		t.Errorf("Lanzaboote is off, but its hook became %q", e.External)
-	}
-	if strings.Contains(e.SystemdBoot, "xenBootBuilder") {
-		t.Errorf("nixpkgs' script is still there:\n%s", e.SystemdBoot)
-	}
-	out := m.run(t, e.SystemdBoot)
-	for _, want := range []string{"mine\n", "Installing Xen Project Hypervisor boot entries...done.\n"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the hook does not print %q:\n%s", want, out)
-		}
-	}
-	if files, _ := filepath.Glob(filepath.Join(m.ESP, "EFI/nixos/xen-*.efi")); len(files) == 0 {
-		t.Errorf("no images on the ESP:\n%s\n%s", e.SystemdBoot, out)
-	}
-}
-
-// TestLanzaboote runs what would run in place of Lanzaboote's hook.
-func TestLanzaboote(t *testing.T) {
-	t.Parallel()
-	firmware.Need(t, "nix-instantiate")
-	m := newMachine(t)
-	keys, mirror := t.TempDir(), filepath.Join(t.TempDir(), "it's the mirror")
-	if err := fixtures.LayOutKeys(keys, "db"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(filepath.Join(keys, "keys/db/db.key"), 0o600); err != nil { // else there is a warning
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(mirror, os.DirFS(m.ESP)); err != nil {
-		t.Fatal(err)
-	}
-	m.SystemdBoot = false
-	m.Lanzaboote = map[string]any{"enable": true, "pkiBundle": keys, "extraEfiSysMountPoints": []string{mirror}}
-	m.Virtualisation = map[string]any{"xen": map[string]any{"boot": map[string]any{"builderVerbosity": "quiet"}}}
-	e := m.evaluate(t)
-	if e.SystemdBoot != "echo mine" {
-		t.Errorf("systemd-boot's hook is %q", e.SystemdBoot)
-	}
-	if out := m.run(t, e.External); out != "lanzaboote\n" {
-		t.Errorf("the hook printed %q", out)
-	}
-	for _, esp := range []string{m.ESP, mirror} {
-		if files, _ := filepath.Glob(filepath.Join(esp, "EFI/Linux/xen-*.efi")); len(files) == 0 {
-			t.Errorf("no images on %s:\n%s", esp, e.External)
-		}
-	}
-
-	// Where Lanzaboote fails, Xen's entries stay as they are, and the failure is told.
-	m.InstallHook = "false"
-	if err := exec.Command("sh", "-c", m.evaluate(t).External).Run(); err == nil {
-		t.Error("Lanzaboote failed, but the hook did not")
-	}
-}
-
-func TestModuleOff(t *testing.T) {
-	t.Parallel()
-	firmware.Need(t, "nix-instantiate")
-	m := newMachine(t)
-	m.Settings["enable"] = false
-	m.Lanzaboote["enable"] = true
-	if e := m.evaluate(t); e.SystemdBoot != m.Commands || e.External != m.InstallHook {
-		t.Errorf("the hooks changed: %+v", e)
-	}
-}
-
-func TestAssertions(t *testing.T) {
-	t.Parallel()
-	firmware.Need(t, "nix-instantiate")
-	neither := newMachine(t)
-	neither.SystemdBoot = false
-	mirrored, xbootldr := newMachine(t), "/boot"
-	mirrored.XBOOTLDR = &xbootldr
-	mirrored.Settings["esps"] = []string{"/efi", "/efi2"}
-	for name, m := range map[string]machine{"neither boot loader": neither, "mirrors with XBOOTLDR": mirrored} {
-		if e := m.evaluate(t); len(e.Failed) != 1 {
-			t.Errorf("%s: these assertions failed: %q", name, e.Failed)
-		}
-	}
-}
-
-// TestWords: the module's options take the words that the flags take.
-func TestWords(t *testing.T) {
-	t.Parallel()
-	firmware.Need(t, "nix-instantiate")
-	got := newMachine(t).evaluate(t).Words
-	for option, want := range map[string]string{
-		"layout":    bootbuilder.Words(bootbuilder.Layouts()),
-		"default":   bootbuilder.Words(bootbuilder.DefaultModes()),
-		"verbosity": "quiet, default, info, debug",
-	} {
-		if d := cmp.Diff(want, strings.Join(got[option], ", ")); d != "" {
-			t.Errorf("%s (-flag +module):\n%s", option, d)
-		}
-	}
-}
-
-// nixInstantiate runs without a Nix store.
-func nixInstantiate(t *testing.T, args ...string) []byte {
-	t.Helper()
-	cmd := exec.Command("nix-instantiate", append([]string{"--store", "dummy://"}, args...)...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "NIX_REMOTE=")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("nix-instantiate %q: %v\n%s", args, err, &stderr)
+		return nil, err.Error() + "\n" + stderr.String()
 	}
-	return out
+	return out, ""
+}
+
+// eval evaluates a file, with --arg and --argstr arguments, into v.
+func (s store) eval(t *testing.T, v any, file string, args ...string) {
+	t.Helper()
+	out, failure := s.instantiate(append([]string{"--eval", "--strict", "--json", "--read-write-mode", file}, args...)...)
+	if failure != "" {
+		t.Fatalf("%s %q: %s", file, args, failure)
+	}
+	if err := json.Unmarshal(out, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nixFiles are all Nix files of the tree.
+func nixFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"../*.nix", "*.nix", "*/*.nix"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) < 10 {
+		t.Fatalf("only these Nix files were found: %q", files)
+	}
+	return files
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	for _, file := range nixFiles(t) {
+		if _, failure := s.instantiate("--parse", file); failure != "" {
+			t.Errorf("%s: %s", file, failure)
+		}
+	}
+}
+
+// TestFormat checks what nixfmt would not let pass and can be told without it.
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	for _, file := range nixFiles(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasSuffix(text, []byte("\n")) || bytes.HasSuffix(text, []byte("\n\n")) {
+			t.Errorf("%s does not end with one line break", file)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			indent := len(line) - len(strings.TrimLeft(line, " "))
+			switch {
+			case strings.Contains(line, "\t"):
+				t.Errorf("%s:%d: a tab", file, i+1)
+			case strings.TrimRight(line, " ") != line:
+				t.Errorf("%s:%d: blanks at the end", file, i+1)
+			case indent%2 != 0:
+				t.Errorf("%s:%d: indented by %d", file, i+1, indent)
+			}
+		}
+	}
+}
+
+// TestPackage evaluates package.nix with a buildGoModule that returns its attributes.
+func TestPackage(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	var p struct {
+		Pname, Version, VendorHash string
+		Ldflags, Fileset           []string
+		Meta                       struct{ Description, Homepage, Changelog, MainProgram string }
+		Completions, CrossBuilt    string
+		VersionCheckProgramArg     string
+	}
+	s.eval(t, &p, "testdata/package.nix")
+
+	if want := "-X main.version=" + p.Version; !strings.Contains(strings.Join(p.Ldflags, "\n"), want) {
+		t.Errorf("no %q in ldflags: %q", want, p.Ldflags)
+	}
+	if !regexp.MustCompile(`^sha256-[A-Za-z0-9+/]{43}=$`).MatchString(p.VendorHash) {
+		t.Errorf("this is not a hash: %q", p.VendorHash)
+	}
+	if !strings.HasSuffix(p.Meta.Changelog, "/v"+p.Version+"/CHANGELOG.md") {
+		t.Errorf("meta.changelog is not of version %s: %s", p.Version, p.Meta.Changelog)
+	}
+	if p.Meta.MainProgram != "xen-boot-builder" || p.Pname != "xen-boot-builder" {
+		t.Errorf("the program is %q of package %q", p.Meta.MainProgram, p.Pname)
+	}
+	if !strings.Contains(p.Completions, "installManPage") || strings.Contains(p.CrossBuilt, "help bash") {
+		t.Errorf("a cross build can't run the program:\n%s\n--\n%s", p.Completions, p.CrossBuilt)
+	}
+	for _, path := range p.Fileset {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("the package's source: %v", err)
+		}
+	}
+
+	// The program says that version, where versionCheckHook looks for it, and so does the manual page.
+	program := filepath.Join(t.TempDir(), p.Pname)
+	build := exec.Command("go", "build", "-ldflags", strings.Join(p.Ldflags, " "), "-o", program, "../cmd/xen-boot-builder")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	said := regexp.MustCompile(`\b` + regexp.QuoteMeta(p.Version) + `\b`)
+	if out, err := exec.Command(program, p.VersionCheckProgramArg).CombinedOutput(); err != nil || !said.Match(out) {
+		t.Errorf("%v: the program does not say %s: %s", err, p.Version, out)
+	}
+	commands, _, _ := strings.Cut(p.CrossBuilt, "installManPage")
+	cmd := exec.Command("bash", "-euc", "cd ..; out=/nowhere; sed() { command sed \"$@\" | tee /dev/stderr; }\n"+
+		strings.ReplaceAll(commands, "> xen-boot-builder.8", "> /dev/null"))
+	if out, err := cmd.CombinedOutput(); err != nil || !regexp.MustCompile(`(?m)^\.Os .* `+regexp.QuoteMeta(p.Version)+`$`).Match(out) {
+		t.Errorf("%v: the manual page does not say %s:\n%.300s", err, p.Version, out)
+	}
+
+	changelog, err := os.ReadFile("../CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+)`).FindSubmatch(changelog)
+	if newest == nil || string(newest[1]) != p.Version {
+		t.Errorf("CHANGELOG.md begins with version %q, package.nix has %q", newest, p.Version)
+	}
+}
+
+// TestEntryPoints evaluates flake.nix, default.nix and the list of virtual machine tests.
+func TestEntryPoints(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	var e struct {
+		FlakePackages, FlakeModules, FlakeChecks, FlakeChecksAarch64, Overlay, Default, Tests []string
+		Description                                                                           string
+		Scripts                                                                               map[string]string
+	}
+	s.eval(t, &e, "testdata/entry-points.nix")
+	contains := func(what string, list []string, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if !strings.Contains(" "+strings.Join(list, " ")+" ", " "+name+" ") {
+				t.Errorf("%s has no %s: %q", what, name, list)
+			}
+		}
+	}
+	contains("the flake's packages", e.FlakePackages, "default", "xen-boot-builder")
+	contains("the flake's modules", e.FlakeModules, "default")
+	contains("the flake's checks", e.FlakeChecks, "package", "base")
+	contains("the overlay", e.Overlay, "xen-boot-builder")
+	contains("default.nix", e.Default, "package", "module")
+	contains("the tests", e.Tests, "base", "xbootldr", "specialisation", "rollback", "xen-off", "limit", "script", "try", "lanzaboote")
+	if strings.Join(e.FlakeChecksAarch64, " ") != "package" {
+		t.Errorf("checks on aarch64, where Xen for NixOS is not: %q", e.FlakeChecksAarch64)
+	}
+}
+
+// TestScripts: what the virtual machine tests have the driver do is Python.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	firmware.Need(t, "python3")
+	var e struct{ Scripts map[string]string }
+	newStore(t).eval(t, &e, "testdata/entry-points.nix")
+	if len(e.Scripts) < 9 {
+		t.Errorf("only %d scripts", len(e.Scripts))
+	}
+	for name, script := range e.Scripts {
+		cmd := exec.Command("python3", "-W", "error", "-c", "import ast, sys; ast.parse(sys.stdin.read())")
+		cmd.Stdin = strings.NewReader(script)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s\n%s", name, err, out, script)
+		}
+		if !strings.Contains(script, "in_dom0()\n") {
+			t.Errorf("%s never starts Xen", name)
+		}
+	}
 }

@@ -1,11 +1,12 @@
 // Command testsummary reads the output of `go test -json` and prints what a
 // reader of a CI log wants: a line per package, everything that a failed test
-// said, every skipped test with its reason, and the sums. It exits 1 when a test
+// said, every skipped test with its reason, the slowest tests, and the sums. It exits 1 when a test
 // failed, was skipped, or when none ran.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Elapsed float64 // seconds
 }
 
 // summarise reports whether at least one test ran, and all of them passed.
@@ -37,6 +39,7 @@ func summarise(in io.Reader, out io.Writer) (good bool, err error) {
 	type key struct{ pkg, test string }
 	said := map[key][]string{}
 	var skipped []string
+	var slow []slowTest
 	passes, failures := 0, 0
 	lines := bufio.NewReader(in)
 	for {
@@ -52,6 +55,9 @@ func summarise(in io.Reader, out io.Writer) (good bool, err error) {
 			// The go command's own complaints are no JSON.
 			fmt.Fprint(out, line)
 			continue
+		}
+		if e.Test != "" && e.Elapsed >= 1 {
+			slow = append(slow, slowTest{e.Elapsed, e.Package + " " + e.Test})
 		}
 		test := key{e.Package, e.Test}
 		switch {
@@ -80,9 +86,22 @@ func summarise(in io.Reader, out io.Writer) (good bool, err error) {
 	for _, skip := range skipped {
 		fmt.Fprintln(out, skip)
 	}
+	slices.SortStableFunc(slow, func(a, b slowTest) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, test := range slow[:min(len(slow), mostSlow)] {
+		fmt.Fprintf(out, "SLOW %6.1f s %s\n", test.seconds, test.name)
+	}
 	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", passes, failures, len(skipped))
 	return passes > 0 && failures == 0 && len(skipped) == 0, nil
 }
+
+// slowTest is one that took a second or more.
+type slowTest struct {
+	seconds float64
+	name    string
+}
+
+// mostSlow is how many of them are named.
+const mostSlow = 20
 
 // reason is what a skipped test said, on one line.
 func reason(said []string) string {

@@ -48,6 +48,15 @@ func TestSummarise(t *testing.T) {
 				`{"Action":"fail","Package":"p"}` + "\n",
 			out: "p.go:1: undefined\n1 passed, 1 failed, 0 skipped\n",
 		},
+		{
+			name: "slow ones, the slowest first",
+			in: passed + `{"Action":"pass","Package":"p","Test":"TestB","Elapsed":1.5}` + "\n" +
+				`{"Action":"pass","Package":"p","Test":"TestC","Elapsed":12.25}` + "\n" +
+				`{"Action":"pass","Package":"p","Test":"TestD","Elapsed":0.9}` + "\n" +
+				`{"Action":"pass","Package":"p","Elapsed":30}` + "\n",
+			good: true,
+			out:  "SLOW   12.2 s p TestC\nSLOW    1.5 s p TestB\n4 passed, 0 failed, 0 skipped\n",
+		},
 		{name: "nothing ran", in: "go: no go.mod", out: "go: no go.mod0 passed, 0 failed, 0 skipped\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

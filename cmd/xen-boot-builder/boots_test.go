@@ -23,6 +23,9 @@ func boots(esp string, but ...string) error {
 		if slices.Contains(but, filepath.Base(file)) {
 			continue
 		}
+		if isBlank(file) {
+			continue // systemd-boot leaves it out
+		}
 		if err := entryBoots(esp, file); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", filepath.Base(file), err))
 		}
@@ -32,11 +35,21 @@ func boots(esp string, but ...string) error {
 		return err
 	}
 	for _, file := range images {
+		if isBlank(file) {
+			continue
+		}
 		if err := imageBoots(file, ".config", ".kernel", ".ramdisk", ".osrel"); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", filepath.Base(file), err))
 		}
 	}
 	return errors.Join(append(errs, defaultExists(esp))...)
+}
+
+// isBlank reports whether systemd-boot finds nothing in a file: its first sector is newlines or zeros,
+// or there is none.
+func isBlank(file string) bool {
+	text, err := os.ReadFile(file)
+	return err == nil && strings.Trim(string(text[:min(len(text), 512)]), "\n\x00") == ""
 }
 
 func entryBoots(esp, file string) error {

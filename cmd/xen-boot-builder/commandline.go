@@ -38,8 +38,11 @@ type commandLine struct {
 	signCommand       string
 	runSecrets        string
 	unverifiedInitrds bool
+	keepDebug         bool
+	blessCheck        string
 	pcrlockDir        string
 	dryRun            bool
+	full              bool
 	json              bool
 	config            string
 	wantsHelp         bool
@@ -71,10 +74,15 @@ func colorModes() []colorMode { return []colorMode{colorAuto, colorAlways, color
 type environment struct {
 	getenv func(string) string
 	config string // the configuration file that is read where --config names none; it may be missing
+	// places are where commands that only read look for an ESP.
+	places []string
 }
 
 // configFile is where that is.
 const configFile = "/etc/xen-boot-builder.conf"
+
+// espPlaces are where bootctl looks, too.
+func espPlaces() []string { return []string{"/efi", "/boot", "/boot/efi"} }
 
 // parseCommandLine reads the arguments. What they don't say comes from the environment, as the
 // hook of nixpkgs' systemd-boot module sets it, and then from the configuration file. Even with an
@@ -104,6 +112,11 @@ func (c *commandLine) parse(flags *pflag.FlagSet, args []string, env environment
 	}
 	if err := c.readConfig(flags, env); err != nil {
 		return err
+	}
+	if c.command.reads && len(c.esps) == 0 && c.espImage == "" && c.boot == "" && c.root == "/" {
+		if found, boot := findESP(env.places); found != "" {
+			c.esps, c.boot = []string{found}, boot
+		}
 	}
 	return c.check(flags)
 }

@@ -12,6 +12,7 @@ type command struct {
 	details string   // for help COMMAND
 	args    []string // what its arguments are called; one in brackets may be left out
 	words   bool     // takes a verbosity word
+	reads   bool     // only reads, and so may look for the ESP
 	run     func(ctx context.Context, c *commandLine, ui *ui) error
 }
 
@@ -31,22 +32,71 @@ func commands() []command {
 		},
 		{
 			name:    "list",
-			summary: "list the Xen entries",
+			summary: "list the generations and their Xen entries",
 			details: lines(
-				"One line for each: id, Xen's version, layout, the size of all that it needs,",
-				"and whether what it names is there; below it, title and version.",
+				"Newest first, one line for each: number, day of the build, versions of Linux and",
+				"Xen, layout, what it takes for itself on the partition, and its state. A star is",
+				"before what starts next, > before what runs. Where --root is not the system that",
+				"the partition belongs to, it shows what the entries themselves say.",
 			),
-			run: runList,
+			reads: true,
+			run:   runList,
+		},
+		{
+			name:    "diff",
+			summary: "say what changed between two generations",
+			details: lines(
+				"A and B are generations: numbers, profile links, toplevels or ids of entries.",
+				"Field by field, parameters word by word; --full shows the files, too.",
+			),
+			args:  []string{"A", "B"},
+			reads: true,
+			run:   runDiff,
+		},
+		{
+			name:    "status",
+			summary: "say in one screen how the machine is doing",
+			details: lines(
+				"Whether Xen runs, what was started, what starts next and why, what is on trial,",
+				"the newest generation, Secure Boot, disk space, and what there is to do.",
+			),
+			reads: true,
+			run:   runStatus,
 		},
 		{
 			name:    "verify",
 			summary: "say of each Xen entry whether it can boot",
 			details: lines(
 				"Reads each entry as systemd-boot and Xen would: the image and its sections,",
-				"xen.cfg, kernel, ramdisk, the toplevel in the store, and with --sign-cert the",
-				"signature. The exit code is 1 if any can't boot.",
+				"xen.cfg, kernel, ramdisk, the toplevel in the store, and with a certificate the",
+				"signature. Four words: ok; outdated, it boots, and an install would rewrite it;",
+				"broken, it can't boot; forged, it is not what was signed or what the system has.",
+				"The exit code is 1 for the last two. quiet prints nothing but those: for timers.",
 			),
-			run: runVerify,
+			words: true,
+			reads: true,
+			run:   runVerify,
+		},
+		{
+			name:    "try",
+			summary: "start an entry once, at the next boot only",
+			details: lines(
+				"Writes LoaderEntryOneShot, which systemd-boot forgets by itself: a hang, a panic",
+				"or a power cycle leads back to what loader.conf starts. ID is one that list",
+				"shows, or the number of a generation.",
+			),
+			args: []string{"ID"},
+			run:  runTry,
+		},
+		{
+			name:    "bless",
+			summary: "in dom0, once it is up: what was started has proven itself",
+			details: lines(
+				"Looks whether Xen runs and an entry of ours was started, records that on $BOOT,",
+				"and makes it the default. Run again it changes nothing.",
+			),
+			words: true,
+			run:   runBless,
 		},
 		{
 			name:    "remove",

@@ -33,9 +33,14 @@ var (
 	testFlags = map[string][]string{
 		"install": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--from", "--generation", "--layout",
 			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets",
-			"--pcrlock-dir", "--dry-run", "-n", "--verbosity", "--json", "--color", "--config", "--version", "--help", "-h"},
-		"list": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--json", "--color", "--config", "--version", "--help", "-h"},
-		"verify": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--sign-cert", "--json", "--color", "--config",
+			"--sign-unverified-initrds", "--keep-debug", "--pcrlock-dir", "--dry-run", "-n", "--full", "--verbosity", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"list":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"diff":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--full", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"status": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"try":    {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"bless": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--check", "--verbosity", "--json", "--color", "--config",
+			"--version", "--help", "-h"},
+		"verify": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--sign-cert", "--pki-bundle", "--verbosity", "--json", "--color", "--config",
 			"--version", "--help", "-h"},
 		"remove": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--pcrlock-dir", "--dry-run", "-n", "--verbosity",
 			"--json", "--color", "--config", "--version", "--help", "-h"},
@@ -65,6 +70,7 @@ func completionCases() []completionCase {
 		{[]string{"in"}, []string{"info", "install"}},
 		{[]string{"install", ""}, testVerbosities},
 		{[]string{"remove", ""}, testVerbosities},
+		{[]string{"verify", ""}, testVerbosities},
 		{[]string{"list", ""}, nil},
 		{[]string{"info", ""}, nil},
 		{[]string{"install", "info", ""}, nil},
@@ -72,7 +78,7 @@ func completionCases() []completionCase {
 		{[]string{"--layout", ""}, []string{"auto", "shared", "embedded", "unified"}},
 		{[]string{"--layout", "un"}, []string{"unified"}},
 		{[]string{"--from", ""}, []string{"auto", "entries", "lanzaboote", "profiles"}},
-		{[]string{"--default", ""}, []string{"xen", "nixos", "keep"}},
+		{[]string{"--default", ""}, []string{"xen", "nixos", "keep", "try"}},
 		{[]string{"--verbosity", "d"}, []string{"debug", "default"}},
 		{[]string{"list", "--color", ""}, []string{"auto", "always", "never"}},
 		{[]string{"--limit", ""}, nil},
@@ -150,8 +156,11 @@ func TestCompletionFish(t *testing.T) {
 	script := helpTopicFile(t, "fish", program+".fish")
 	cases := completionCases()
 	for name, flags := range testFlags {
-		cases = append(cases, completionCase{[]string{name, "--"}, slices.DeleteFunc(slices.Clone(flags),
-			func(s string) bool { return !strings.HasPrefix(s, "--") })})
+		long := slices.DeleteFunc(slices.Clone(flags), func(s string) bool { return !strings.HasPrefix(s, "--") })
+		if name == "install" {
+			long = append(long, "--run-initrd-secrets=") // fish has a form of its own for what may be left out
+		}
+		cases = append(cases, completionCase{[]string{name, "--"}, long})
 	}
 	home := t.TempDir()
 	testCompletion(t, cases, func(dir string, line []string) ([]string, error) {

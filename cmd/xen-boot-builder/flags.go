@@ -29,9 +29,9 @@ type flagSpec struct {
 // flagTable is every flag, in the order of the usage text, with values that go into c.
 func flagTable(c *commandLine) []flagSpec {
 	const (
-		place     = "install list verify remove"
+		place     = "install list diff status verify remove try bless"
 		installer = "install remove"
-		reports   = "install list verify remove version"
+		reports   = "install list diff status verify remove try bless version"
 	)
 	return []flagSpec{
 		{name: "esp", arg: "DIR", group: "place", by: place, into: &c.esps,
@@ -42,7 +42,7 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "a raw FAT or GPT disk image to work on instead, without mounting"},
 		{name: "allow-unmounted", by: place, into: &c.allowUnmounted,
 			usage: "accept an --esp or --boot that is an empty directory and not a mount point"},
-		{name: "root", arg: "DIR", by: "install verify", into: &c.root, def: "/",
+		{name: "root", arg: "DIR", by: "install list diff status verify bless", into: &c.root, def: "/",
 			usage: "directory below which the store and the profiles are"},
 		{name: "from", arg: "WORD", words: plain(bootbuilder.Sources()), by: "install", into: &c.from, def: "auto",
 			usage: "where generations are found"},
@@ -66,11 +66,17 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "where an initrd is made anew, run its generation's own program that appends the secrets"},
 		{name: "sign-unverified-initrds", by: "install", into: &c.unverifiedInitrds,
 			usage: "sign initrds, too, that lie on the ESP by definition, where anybody could have changed them"},
+		{name: "keep-debug", by: "install", into: &c.keepDebug,
+			usage: "keep the debug sections of Xen's image, which no loader reads"},
+		{name: "check", arg: "COMMAND", by: "bless", into: &c.blessCheck,
+			usage: "run this by the shell first; if it fails, nothing is blessed"},
 		{name: "pcrlock-dir", arg: "DIR", by: installer, into: &c.pcrlockDir,
 			usage: "keep a systemd-pcrlock component for each unified image in this directory"},
 		{name: "dry-run", short: "n", by: installer, into: &c.dryRun,
 			usage: "show what would change; write nothing"},
-		{name: "verbosity", arg: "WORD", words: plain(verbosities()), by: installer, into: (*string)(&c.verbosity),
+		{name: "full", by: "install diff", into: &c.full,
+			usage: "show whole files, with info and diff"},
+		{name: "verbosity", arg: "WORD", words: plain(verbosities()), by: installer + " verify bless", into: (*string)(&c.verbosity),
 			usage: "the same as the word at the end"},
 		{name: "json", by: reports, into: &c.json,
 			usage: "one JSON document instead of text"},
@@ -92,6 +98,7 @@ var argKinds = map[string]completionValue{
 	"FILE":    completionFile,
 	"N|PATH":  completionFile,
 	"PROGRAM": completionFile,
+	"COMMAND": completionNothing,
 	"N":       completionNothing,
 }
 

@@ -29,6 +29,10 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		DryRun:      c.dryRun,
 
 		SignUnverifiedInitrds: c.unverifiedInitrds,
+		KeepDebug:             c.keepDebug,
+	}
+	if options.EFIVars != "" {
+		options.Sys = sysfs
 	}
 	lock, err := c.openPCRLock(ctx)
 	if err != nil {
@@ -36,9 +40,13 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	}
 	defer lock.close()
 	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
+		start := time.Now()
 		plan, err := bootbuilder.NewPlan(ctx, target, options)
 		if err != nil {
 			return nil, err
+		}
+		if c.verbosity == debug && !c.json {
+			ui.printf("%s read, hashed and planned\n", since(start))
 		}
 		defer plan.Close()
 		return c.carryOut(ctx, ui, plan, keys.signer, lock)
@@ -50,6 +58,7 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 func (c *commandLine) carryOut(
 	ctx context.Context, ui *ui, plan *bootbuilder.Plan, sign bootbuilder.Signer, lock *pcrLock,
 ) (*bootbuilder.Report, error) {
+	lock.advise(c, ui, plan)
 	if c.dryRun {
 		if c.verbosity == debug && !c.json {
 			for _, step := range plan.Steps() {
@@ -89,7 +98,7 @@ func (c *commandLine) observer(ui *ui, bar *progress) bootbuilder.Observer {
 	var o bootbuilder.Observer
 	if c.verbosity == debug && !c.json {
 		start := time.Now()
-		o.Step = func(text string) { ui.printf("[%8.3f s] %s\n", time.Since(start).Seconds(), printable(text)) }
+		o.Step = func(text string) { ui.printf("%s %s\n", since(start), printable(text)) }
 	}
 	if bar != nil {
 		o.Progress = bar.update

@@ -48,6 +48,16 @@ func (l *pcrLock) close() {
 	}
 }
 
+// advise says what a plan's images lack that a component needs.
+func (l *pcrLock) advise(c *commandLine, ui *ui, plan *bootbuilder.Plan) {
+	if l == nil || c.verbosity == quiet {
+		return
+	}
+	if advice := l.Advice(plan); advice != "" {
+		ui.warn(advice)
+	}
+}
+
 // add locks what a run left on one ESP, however that went; err is how.
 func (l *pcrLock) add(ctx context.Context, plan *bootbuilder.Plan, done *bootbuilder.Record, err error) error {
 	if l == nil {

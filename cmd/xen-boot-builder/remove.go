@@ -23,24 +23,3 @@ func runRemove(ctx context.Context, c *commandLine, ui *ui) error {
 	}, ui.renderRemove)
 	return lock.sweep(c, ui, err)
 }
-
-func (u *ui) renderRemove(c *commandLine, r *bootbuilder.Report, err error) {
-	if r == nil || c.verbosity == quiet {
-		return
-	}
-	outcome := "done."
-	switch {
-	case err != nil:
-		outcome = "failed."
-	case len(r.Removed) == 0:
-		outcome = "none found."
-	case r.DryRun:
-		outcome = "nothing removed (dry run)."
-	}
-	u.printf("Removing Xen Project Hypervisor boot entries...%s\n", outcome)
-	if c.verbosity == normal {
-		return
-	}
-	u.removed(r)
-	u.loaderConf(r)
-}

@@ -17,6 +17,7 @@ func (c *commandLine) report(
 	var reports []*bootbuilder.Report
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		report, err := work(target)
+		err = c.inNixOSWords(err)
 		if report == nil {
 			reports = append(reports, bootbuilder.FailedReport(dir, err))
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -22,8 +23,8 @@ import (
 
 const schemaFile = "../../docs/report.schema.json"
 
-// TestSchema holds the documents of real runs against the schema, which allows no property
-// that it does not know.
+// TestSchema holds the documents of real runs against the schema. It allows additions; TestSchemaProperties
+// says where one is missing in it.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
@@ -179,6 +180,34 @@ func schemaCases() []schemaCase {
 			s.overwrite("EFI/xen/xen-*.efi", "MZ")
 			return s.args("verify")
 		}},
+		{name: "verify outdated", holds: `"health": "outdated"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			s.each("loader/entries/nixos-generation-1.conf", func(file string) error {
+				text, err := os.ReadFile(file)
+				return errors.Join(err, os.WriteFile(file, []byte(strings.Replace(string(text), "title NixOS", "title mine", 1)), 0o644))
+			})
+			return s.args("verify")
+		}},
+		{name: "list with generations without an entry", holds: `"reason": "not-installed"`, prepare: func(s schemaMachine) []string {
+			return s.args("list")
+		}},
+		{name: "diff", holds: `"field": "xen"`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return append(s.args("diff"), "1", "2")
+		}},
+		{name: "diff of what is not installed", holds: `"differences"`, prepare: func(s schemaMachine) []string {
+			return append(s.args("diff"), "2", "3")
+		}},
+		{name: "status", holds: `"todo": []`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return s.args("status")
+		}},
+		{name: "status of a bare esp", holds: `"install"`, prepare: func(s schemaMachine) []string {
+			return s.args("status")
+		}},
+		{name: "status failed", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return []string{"status", "--esp", filepath.Join(s.esp, "missing")}
+		}},
 		{name: "verify without its root", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
 			return []string{"verify", "--esp", s.esp, "--root", filepath.Join(s.root, "missing")}
 		}},
@@ -249,7 +278,15 @@ func (s schemaMachine) delete(pattern string) {
 // their source so that one that is added can't be forgotten.
 func TestSchemaWords(t *testing.T) {
 	t.Parallel()
-	constants := stringConstants(t, "../../bootbuilder")
+	constants := make(map[string][]string)
+	for typ, dir := range map[string]string{
+		"State": "", "SecureBoot": "", "Health": "", "Todo": "", "Reason": "/internal/generation", "Source": "/internal/generation",
+		"Layout": "/internal/layout", "FileKind": "/internal/layout", "Field": "/internal/compare",
+	} {
+		constants[typ] = append(stringConstants(t, "../../bootbuilder"+dir)[typ], stringConstants(t, "../../bootbuilder")[typ]...)
+		slices.Sort(constants[typ])
+		constants[typ] = slices.Compact(constants[typ])
+	}
 	var schema struct {
 		Defs map[string]struct{ Enum []string } `json:"$defs"`
 	}
@@ -258,11 +295,14 @@ func TestSchemaWords(t *testing.T) {
 		typ    string
 		except string // "auto" is a wish, and never what was done
 	}{
-		"layout": {"Layout", "auto"},
-		"source": {"Source", "auto"},
-		"state":  {"State", ""},
-		"reason": {"Reason", ""},
-		"kind":   {"FileKind", ""},
+		"layout":     {"Layout", "auto"},
+		"secureBoot": {"SecureBoot", ""},
+		"health":     {"Health", ""},
+		"todo":       {"Todo", ""},
+		"source":     {"Source", "auto"},
+		"state":      {"State", ""},
+		"reason":     {"Reason", ""},
+		"kind":       {"FileKind", ""},
 	} {
 		want := slices.DeleteFunc(slices.Clone(constants[c.typ]), func(s string) bool { return s == c.except })
 		got := slices.Clone(schema.Defs[def].Enum)
@@ -295,15 +335,28 @@ func TestSchemaProperties(t *testing.T) {
 		"inspections": inspectionDocument{},
 		"inspection":  bootbuilder.Inspection{},
 		"entry":       bootbuilder.EntryStatus{},
+		"without":     bootbuilder.GenerationStatus{},
+		"facts":       bootbuilder.Facts{},
+		"start":       bootbuilder.Start{},
+		"next":        bootbuilder.NextReport{},
+		"summary":     bootbuilder.Summary{},
+		"space":       bootbuilder.SpaceReport{},
+		"step":        bootbuilder.StepReport{},
+		"difference":  bootbuilder.Difference{},
+		"comparison":  bootbuilder.Comparison{},
+
+		"comparisons":   compareDocument{},
+		"compareReport": bootbuilder.CompareReport{},
+		"statuses":      statusDocument{},
+		"status":        bootbuilder.StatusReport{},
+		"running":       bootbuilder.Running{},
+		"trial":         bootbuilder.TrialStatus{},
+		"proven":        bootbuilder.ProvenStatus{},
+		"newest":        bootbuilder.NewestStatus{},
+		"tried":         bootbuilder.TryReport{},
+		"blessed":       bootbuilder.BlessReport{},
 	} {
-		var all, always []string
-		for field := range reflect.TypeOf(value).Fields() {
-			name, option, _ := strings.Cut(field.Tag.Get("json"), ",")
-			all = append(all, name)
-			if option != "omitempty" {
-				always = append(always, name)
-			}
-		}
+		all, always := jsonProperties(reflect.TypeOf(value))
 		var properties []string
 		for name := range schema.Defs[def].Properties {
 			properties = append(properties, name)
@@ -319,6 +372,23 @@ func TestSchemaProperties(t *testing.T) {
 			}
 		}
 	}
+}
+
+// jsonProperties are the names of a type's properties, and which of them are always there.
+func jsonProperties(typ reflect.Type) (all, always []string) {
+	for field := range typ.Fields() {
+		name, option, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if field.Anonymous && name == "" {
+			more, moreAlways := jsonProperties(field.Type)
+			all, always = append(all, more...), append(always, moreAlways...)
+			continue
+		}
+		all = append(all, name)
+		if option != "omitempty" {
+			always = append(always, name)
+		}
+	}
+	return all, always
 }
 
 func TestSchemaVersion(t *testing.T) {

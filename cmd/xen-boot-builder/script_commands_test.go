@@ -76,6 +76,10 @@ func machineSnapshot(ts *testscript.TestScript) map[string]string {
 		tree, err := fixtures.Snapshot(ts.Getenv(name))
 		ts.Check(err)
 		for file, content := range tree {
+			if file == "loader/loader.conf" {
+				// Written in place, a shorter text is filled up with newlines.
+				content = strings.TrimRight(content, "\n") + "\n"
+			}
 			all[name+"/"+file] = content
 		}
 	}

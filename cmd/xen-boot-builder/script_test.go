@@ -11,9 +11,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestMain makes the test binary answer to the program's name too, for the scripts. This machine's
-// own configuration file has no part in them: theirs is $CONFIG.
+// own configuration file and ESP have no part in them: their file is $CONFIG.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){program: func() { os.Exit(process(os.Getenv("CONFIG"))) }})
+	testscript.Main(m, map[string]func(){program: func() { os.Exit(process(os.Getenv("CONFIG"), nil)) }})
 }
 
 // TestScripts runs testdata/script/*.txtar, one for each behaviour of the command line. Beside

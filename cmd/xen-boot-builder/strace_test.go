@@ -23,6 +23,7 @@ type sysCall struct {
 	name string
 	path string // what strace's -P finds it by: the first name among its arguments, or else the descriptor's path
 	args string
+	nth  int // of all calls of this name on this path, those that only read too
 }
 
 var (
@@ -52,6 +53,7 @@ func readTrace(log, dir string) ([]sysCall, error) {
 	}
 	defer f.Close()
 	var calls []sysCall
+	seen := make(map[[2]string]int)
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		m := straceLine.FindStringSubmatch(lines.Text())
@@ -59,12 +61,10 @@ func readTrace(log, dir string) ([]sysCall, error) {
 			continue
 		}
 		c := sysCall{name: m[1], args: m[2]}
-		if reads.MatchString(c.name) && !creates.MatchString(c.args) {
-			continue
-		}
+		reading := reads.MatchString(c.name) && !creates.MatchString(c.args)
 		fd := straceFD.FindStringSubmatch(c.args)
 		if fd == nil {
-			if strings.Contains(c.args, `"`+dir) {
+			if strings.Contains(c.args, `"`+dir) && !reading {
 				return nil, fmt.Errorf("a call by an absolute path, which this reader does not follow: %s", lines.Text())
 			}
 			continue
@@ -76,7 +76,11 @@ func readTrace(log, dir string) ([]sysCall, error) {
 		if name := straceName.FindStringSubmatch(c.args); name != nil && !strings.Contains(c.name, "write") {
 			c.path = name[1]
 		}
-		calls = append(calls, c)
+		seen[[2]string{c.name, c.path}]++
+		c.nth = seen[[2]string{c.name, c.path}]
+		if !reading {
+			calls = append(calls, c)
+		}
 	}
 	return calls, lines.Err()
 }

@@ -23,6 +23,7 @@ func (c *commandLine) eachESP(ctx context.Context, ui *ui, work func(dir string,
 		worked := false
 		err := c.withTarget(ctx, dir, func(target bootbuilder.Target) error {
 			worked = true
+			target.Waiting = c.waiting(ui)
 			return work(dir, target)
 		})
 		if err == nil {
@@ -35,12 +36,27 @@ func (c *commandLine) eachESP(ctx context.Context, ui *ui, work func(dir string,
 		if errors.Is(err, errReported) {
 			continue
 		}
+		err = c.inNixOSWords(err)
 		if len(places) > 1 {
 			err = fmt.Errorf("ESP %s: %w", dir, err)
 		}
 		ui.fail(err)
 	}
 	return result
+}
+
+// waiting says that a run waits for another one, which would look as if it hung.
+func (c *commandLine) waiting(ui *ui) func(pid int) {
+	if c.verbosity == quiet {
+		return nil
+	}
+	return func(pid int) {
+		whom := ""
+		if pid != 0 {
+			whom = fmt.Sprintf(" (pid %d)", pid)
+		}
+		ui.complain(cyan, "note", "waiting for another run"+whom)
+	}
 }
 
 // places are where the ESPs are: mount points, or one image file.

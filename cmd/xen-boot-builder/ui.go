@@ -35,6 +35,7 @@ const (
 	green  = screen.Green
 	yellow = screen.Yellow
 	cyan   = screen.Cyan
+	grey   = screen.Grey
 )
 
 func newUI(stdout, stderr io.Writer, color colorMode, getenv func(string) string) *ui {

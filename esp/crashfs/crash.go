@@ -61,12 +61,10 @@ func newPending(d *disk) *pending {
 			continue
 		}
 		list := s.entry.versions
-		// The node may have been written at any time.
-		if e := s.entry.now(); e.node != none && d.nodes[e.node].slot == i && d.nodes[e.node].dirty {
-			e.chain, e.size = d.nodes[e.node].chain, d.nodes[e.node].size
-			list = append(slices.Clone(list), e)
+		if s.quiet {
+			list = list[:s.entry.sent+1]
 		}
-		p.add(len(list), func(c *found, n int) { c.entry[i] = list[n] })
+		p.always(len(list), len(list) < len(s.entry.versions), func(c *found, n int) { c.entry[i] = list[n] })
 	}
 	for i, ch := range d.chains {
 		p.add(len(ch.taken.versions), func(c *found, n int) { c.taken[i] = ch.taken.versions[n] })
@@ -79,8 +77,11 @@ func newPending(d *disk) *pending {
 	return p
 }
 
-func (p *pending) add(size int, choose func(c *found, n int)) {
-	if size < 2 {
+func (p *pending) add(size int, choose func(c *found, n int)) { p.always(size, false, choose) }
+
+// always adds a part, even one that has one version only.
+func (p *pending) always(size int, always bool, choose func(c *found, n int)) {
+	if size < 2 && !always {
 		return
 	}
 	p.sizes = append(p.sizes, size)

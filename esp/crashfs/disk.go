@@ -41,6 +41,7 @@ type node struct {
 type slot struct {
 	parent int // a node; none where it is of no use any more
 	entry  cell[entry]
+	quiet  bool // it comes to the disk only when it is brought there
 }
 
 // entry is what a slot holds; no text is no name.
@@ -185,6 +186,9 @@ func (d *disk) writeNode(n int) {
 	s := &d.slots[node.slot].entry
 	e := s.now()
 	e.chain, e.size = node.chain, node.size
+	if q := &d.slots[node.slot].quiet; *q {
+		s.versions, *q = s.versions[:s.sent+1], false
+	}
 	for _, half := range s.versions {
 		if half.node == n && half.text != e.text {
 			half.chain, half.size = e.chain, e.size
@@ -210,6 +214,7 @@ func (d *disk) sendDirectory(dir int) {
 	for i := range d.slots {
 		if s := &d.slots[i]; s.parent == dir {
 			s.entry.send()
+			s.quiet = false
 			if n := s.entry.now().node; n != none && d.nodes[n].isDir {
 				d.nodes[n].ready.send()
 			}
@@ -228,6 +233,7 @@ func (d *disk) sendAll() {
 	}
 	for i := range d.slots {
 		d.slots[i].entry.send()
+		d.slots[i].quiet = false
 	}
 	for i := range d.chains {
 		d.sendData(i)

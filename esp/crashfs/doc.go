@@ -16,8 +16,8 @@
 //   - Content, by sectors. Send, Sync of the file and of the file system bring it.
 //
 // What was brought to the disk stays open until the disk's cache is flushed: by everything but Sync of the file system,
-// which on vfat does not, and Send. What was not brought may have come there all the same: the kernel writes when it likes.
-// None waits for another. Of a sector there is all or nothing.
+// which on vfat does not, and Send. What was not brought may have come there all the same, but for a file's own start and
+// length: the kernel writes when it likes. None waits for another. Of a sector there is all or nothing.
 //
 // A long name is in two sectors: halfway, the file is found under its short name. Mkdir brings a directory's name and its first
 // cluster to the disk in any order.
@@ -32,7 +32,8 @@
 //
 // # What is left out
 //
-// Directories that grow. Clusters that are lost, because they are taken and nobody's: they count as free after a power cut. Damage
+// Inodes that the kernel writes by itself, seconds after they were changed; and that it writes the new name of a directory
+// between rename(2) and the fsync(2) that follows. Directories that grow. Clusters that are lost, because they are taken and nobody's: they count as free after a power cut. Damage
 // to sectors, and by disks that lie about a flush: no order of writing helps against it. Renames from one directory to
 // another are refused (EXDEV).
 package crashfs

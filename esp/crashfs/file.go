@@ -70,7 +70,7 @@ func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 
 // Close gives back the clusters of a file that has no name any more.
 func (h *handle) Close() error {
-	if !h.closed {
+	if !h.closed && !h.fsys.machine.off {
 		h.closed = true
 		h.fsys.disk.nodes[h.node].opens--
 		h.fsys.free(h.node)
@@ -89,7 +89,9 @@ func (h *handle) Write(p []byte) (int, error) {
 func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	half, err := h.fsys.begin(OpWrite, h.name)
 	if half {
-		p = p[:len(p)/2]
+		// A sector comes to the disk completely or not at all.
+		end := (off + int64(len(p))/2) / esp.SectorSize * esp.SectorSize
+		p = p[:max(0, end-off)]
 	} else if err != nil {
 		return 0, err
 	}

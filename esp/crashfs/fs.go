@@ -226,6 +226,7 @@ func (f *FS) rename(from, to string) error {
 	d.unlink(d.nodes[n].slot)
 	if old == none {
 		d.link(dir, path.Base(to), n, none) // its start is written with the node
+		d.slots[d.nodes[n].slot].quiet = d.nodes[n].isDir
 	} else {
 		// The slot stays as it is, until the node is written.
 		s := d.nodes[old].slot

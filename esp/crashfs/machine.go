@@ -94,7 +94,7 @@ func (k OpKind) syncs() bool { return k == OpSync || k == OpSyncDir || k == OpSy
 func (m *Machine) Log() []Op { return m.log }
 
 // CutAt cuts the power at the operation that will be the n'th in the log, from 0: before it or, with
-// halfway, in the middle of it. Half of a write's bytes are written then. Of the others, one that
+// halfway, in the middle of it. Half of a write's sectors are written then. Of the others, one that
 // changes names is as good as done, since it is pending anyhow; one that syncs is as good
 // as not done, since it may have got to nothing yet.
 func (m *Machine) CutAt(n int, halfway bool) { m.cutAt, m.halfway = n, halfway }

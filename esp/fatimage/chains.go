@@ -1,6 +1,7 @@
 package fatimage
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -26,7 +27,7 @@ func (v *volume) checkChains() error {
 	for _, name := range touched {
 		for ; ; name = path.Dir(name) {
 			if err := survey.Damage(name); err != nil {
-				return damaged(v.Path(name), err)
+				return v.damaged(name, err)
 			}
 			if name == "." {
 				break
@@ -34,11 +35,33 @@ func (v *volume) checkChains() error {
 		}
 	}
 	if name := survey.OnFree(); name != "" && len(dirs)+len(files) > 0 {
-		return damaged(v.Path(name), survey.Damage(name))
+		return v.damaged(name, survey.Damage(name))
 	}
 	return nil
 }
 
-func damaged(name string, err error) error {
-	return fmt.Errorf("%s: %w; fsck.vfat repairs what can be repaired", name, err)
+func (v *volume) damaged(name string, err error) error {
+	return fmt.Errorf("%s: %w", v.Path(name), v.hinted(err))
 }
+
+// hinted adds to an [ErrDamaged] what can be done about it.
+func (v *volume) hinted(err error) error {
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if v.part.Number == 0 {
+		return hintError{err, fmt.Sprintf("repair the file system first: fsck.vfat -a %s", v.im.name)}
+	}
+	return hintError{err, fmt.Sprintf("repair the file system first: losetup --find --show --partscan %s, then fsck.vfat -a on partition %d of that device", v.im.name, v.part.Number)}
+}
+
+// hintError is an error with a word on what the user can do.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e hintError) Unwrap() error { return e.error }
+
+// Hint is for whoever shows the error.
+func (e hintError) Hint() string { return e.hint }

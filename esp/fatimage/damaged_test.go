@@ -130,7 +130,8 @@ func TestDamagedChains(t *testing.T) {
 				check(t, err)
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "fsck.vfat") || !errors.Is(err, fatimage.ErrDamaged) {
+			var hint interface{ Hint() string }
+			if !errors.Is(err, fatimage.ErrDamaged) || !strings.Contains(err.Error(), c.want) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "fsck.vfat -a "+image) {
 				t.Errorf("error is %v, want %q", err, c.want)
 			}
 			if !bytes.Equal(before, read(t, image)) {
@@ -159,7 +160,7 @@ func TestReadsDamaged(t *testing.T) {
 	if n, err := f.ReadAt(b, 0); err != nil || string(b[:n]) != noise(8192, 'R') {
 		t.Errorf("what is there: %d bytes, %v", n, err)
 	}
-	if _, err := f.ReadAt(b, 4096); !errors.Is(err, fatimage.ErrDamaged) {
+	if _, err := f.ReadAt(b, 4096); !errors.Is(err, fatimage.ErrDamaged) || !strings.Contains(err.Error(), "read "+image+":/OTHER: ") {
 		t.Errorf("what is not there: %v", err)
 	}
 }

@@ -12,6 +12,10 @@
 // [Image.Close]. So the image needs room for itself twice (not where the file system
 // under it can share blocks), and a hard link to it keeps the old content.
 //
+// Before mtools is called, the chains of all that it will touch are followed: on damaged ones it may run
+// without end, or do more harm. Such an image is refused ([ErrDamaged]); what can be read of
+// it is. The tools end with the context and with this process.
+//
 // Image builders get the same bytes from the same input where they set SOURCE_DATE_EPOCH:
 // mtools (seen with 4.0.32) stamps that time, within what FAT can say (1980 to 2107), in UTC.
 //

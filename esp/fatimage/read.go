@@ -30,7 +30,7 @@ func (v *volume) fail(op, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: v.Path(name), Err: err}
+	return &fs.PathError{Op: op, Path: v.Path(name), Err: v.hinted(err)}
 }
 
 // Open opens a regular file: as it is on the image, or as it was written last.
@@ -60,13 +60,38 @@ func (v *volume) open(n *node) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{content: r, Closer: io.NopCloser(nil), info: n.info()}, nil
+	return &file{content: chainReader{r, v, n.path()}, Closer: io.NopCloser(nil), info: n.info()}, nil
 }
 
 // content is what an *os.File and an *io.SectionReader have in common.
 type content interface {
 	io.Reader
 	io.ReaderAt
+}
+
+// chainReader reads a file of the image, and names it where that fails: its chain is looked at no
+// sooner.
+type chainReader struct {
+	content
+	v    *volume
+	name string
+}
+
+func (r chainReader) Read(p []byte) (int, error) {
+	n, err := r.content.Read(p)
+	return n, r.named(err)
+}
+
+func (r chainReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.content.ReadAt(p, off)
+	return n, r.named(err)
+}
+
+func (r chainReader) named(err error) error {
+	if err == nil || err == io.EOF { // readers compare it like this
+		return err
+	}
+	return r.v.fail("read", r.name, err)
 }
 
 type file struct {

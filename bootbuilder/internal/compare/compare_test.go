@@ -60,10 +60,10 @@ func TestGenerations(t *testing.T) {
 		{"a version that only the path has", func(g *Generation) {
 			g.Xen, g.XenVersion = "/nix/store/"+hashB+"-xen-4.20.2-boot/boot/xen-4.20.2.efi", ""
 		}, []Difference{{Field: Xen, Before: "4.19.3", After: "4.20.2"}}},
-		{"out of the store", func(g *Generation) { g.Xen, g.XenVersion = "/root/xen.efi", "4.21-unstable" }, []Difference{
-			{Field: Xen, Before: "xen 4.19.3", After: "4.21-unstable (/root/xen.efi)"},
+		{"Xen out of the store", func(g *Generation) { g.Xen, g.XenVersion = "/etc/xen/xen.efi", "4.21-unstable" }, []Difference{
+			{Field: Xen, Before: "xen 4.19.3", After: "4.21-unstable (/etc/xen/xen.efi)"},
 		}},
-		{"two files outside", func(g *Generation) { g.Linux = "/boot/vmlinuz" }, []Difference{
+		{"the kernel out of the store", func(g *Generation) { g.Linux = "/boot/vmlinuz" }, []Difference{
 			{Field: Linux, Before: "linux 6.12.41", After: "/boot/vmlinuz"},
 		}},
 		{"initrds come and go", func(g *Generation) {

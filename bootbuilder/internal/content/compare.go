@@ -53,6 +53,18 @@ func (r *Reader) Rebuilt(ctx context.Context, base Source, add []pe.NewSection, 
 		return false, err
 	}
 	defer f.Close()
+	same, err := rebuilt(ctx, image, add, have, size)
+	if err != nil || same {
+		return same, err
+	}
+	without, dropped := image.WithoutDebug()
+	if len(dropped) == 0 {
+		return false, nil
+	}
+	return rebuilt(ctx, without, add, have, size)
+}
+
+func rebuilt(ctx context.Context, image *pe.Image, add []pe.NewSection, have io.ReaderAt, size int64) (bool, error) {
 	a, err := image.Append(add...)
 	if err != nil {
 		return false, err

@@ -21,6 +21,8 @@ type Image struct {
 	Sections []Section
 	// Certificate is of who signs it; nil for an image that stays unsigned.
 	Certificate *x509.Certificate
+	// KeepDebug keeps the base's debug sections, which no loader reads.
+	KeepDebug bool
 }
 
 // Section is one added section: a text, or the joined content of files.
@@ -36,7 +38,7 @@ const signatureSize = 16 << 10
 
 // Size is the image's, with the disk space that its signature may take.
 func (m Image) Size(r *Reader) (size int64, err error) {
-	err = m.assemble(r, func(a *pe.Assembly) error {
+	err = m.assemble(r, func(a *assembly) error {
 		size = a.Size()
 		return nil
 	})
@@ -71,6 +73,9 @@ func (m Image) Sum(ctx context.Context, r *Reader) (sum [sha256.Size]byte, err e
 	}
 	if m.Certificate != nil {
 		fmt.Fprintf(h, "%x\n", sha256.Sum256(m.Certificate.Raw))
+	}
+	if m.KeepDebug {
+		fmt.Fprintln(h, "with debug sections")
 	}
 	h.Sum(sum[:0])
 	return sum, nil
@@ -145,12 +150,16 @@ func (r *Reader) openImage(s Source) (Opened, *pe.Image, error) {
 }
 
 // assemble opens an image's inputs for as long as use needs them.
-func (m Image) assemble(r *Reader, use func(*pe.Assembly) error) error {
+func (m Image) assemble(r *Reader, use func(*assembly) error) error {
 	base, image, err := r.openImage(m.Base)
 	if err != nil {
 		return err
 	}
 	defer base.Close()
+	if !m.KeepDebug {
+		image, _ = image.WithoutDebug()
+	}
+	out := &assembly{image: m, r: r}
 	var add []pe.NewSection
 	for _, s := range m.Sections {
 		ns := pe.NewSection{Name: s.Name, Data: bytes.NewReader(s.Text), Size: int64(len(s.Text))}
@@ -160,23 +169,31 @@ func (m Image) assemble(r *Reader, use func(*pe.Assembly) error) error {
 				return generation.Skipped(generation.PayloadMissing, err)
 			}
 			defer joined.Close()
+			out.files = append(out.files, joined)
 			ns.Data, ns.Size = joined, joined.size
 		}
 		add = append(add, ns)
 	}
-	a, err := image.Append(add...)
-	if err != nil {
+	if out.Assembly, err = image.Append(add...); err != nil {
 		return generation.Skipped(generation.ImageInvalid, fmt.Errorf("%s: %w", r.Path(m.Base), err))
 	}
-	return use(a)
+	return use(out)
 }
 
 func (m Image) Write(ctx context.Context, r *Reader, sign Signer, w esp.Writer) error {
-	return m.assemble(r, func(a *pe.Assembly) error {
-		if m.Certificate == nil {
-			return a.WriteTo(cancelableWriter{ctx, w})
+	return m.assemble(r, func(a *assembly) error {
+		if m.Certificate != nil {
+			return a.writeSigned(ctx, w, sign)
 		}
-		return writeSigned(ctx, a, w, sign, m.Certificate)
+		s, err := a.Stream(cancelableWriter{ctx, w})
+		if err == nil {
+			err = a.check(s)
+		}
+		if err == nil {
+			patch := s.Unsigned()
+			_, err = w.WriteAt(patch.Data, patch.Offset)
+		}
+		return err
 	})
 }
 
@@ -191,16 +208,22 @@ func (m Image) Same(ctx context.Context, r *Reader, name string) (same bool, err
 		return false, err
 	}
 	defer have.Close()
-	err = m.assemble(r, func(a *pe.Assembly) error {
+	err = m.assemble(r, func(a *assembly) error {
 		if m.Certificate == nil {
 			same, err = a.Equal(have, size)
 			return err
 		}
-		same, err = a.EqualSigned(have, size)
-		if err == nil && same {
-			same = secureboot.Verify(have, size, m.Certificate) == nil
+		match, err := a.MatchSigned(have, size)
+		if err != nil || match == nil {
+			return err
 		}
-		return err
+		verifier, err := secureboot.NewVerifier(m.Certificate)
+		if err != nil {
+			return err
+		}
+		digest, err := match.Authentihash()
+		same = err == nil && verifier.VerifyTable(match.Table, digest) == nil
+		return nil
 	})
 	return same, err
 }

@@ -1,20 +1,27 @@
 package content
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"hash"
 	"io"
 )
 
-// parts reads several files as one, padded in between as [Joined] is.
+// parts reads several files as one, padded in between as [Joined] is. What is read from start to end
+// is hashed on the way, file by file.
 type parts struct {
-	files []Opened
-	start []int64 // where each file begins
-	end   []int64 // where its content ends; zeros up to the next start
-	size  int64
+	sources []Source
+	files   []Opened
+	sums    []hash.Hash
+	read    []int64 // how much of each file was hashed
+	start   []int64 // where each file begins
+	end     []int64 // where its content ends; zeros up to the next start
+	size    int64
 }
 
 func (r *Reader) openParts(sources []Source) (*parts, error) {
-	j := &parts{}
+	j := &parts{sources: sources}
 	for _, s := range sources {
 		j.size += initrdPadding(j.size)
 		file, size, err := r.Open(s)
@@ -22,6 +29,8 @@ func (r *Reader) openParts(sources []Source) (*parts, error) {
 			return nil, errors.Join(err, j.Close())
 		}
 		j.files = append(j.files, file)
+		j.sums = append(j.sums, sha256.New())
+		j.read = append(j.read, 0)
 		j.start = append(j.start, j.size)
 		j.size += size
 		j.end = append(j.end, j.size)
@@ -39,6 +48,10 @@ func (j *parts) ReadAt(p []byte, off int64) (int, error) {
 		if off < j.end[i] {
 			n := min(int64(len(p)-total), j.end[i]-off)
 			m, err := file.ReadAt(p[total:total+int(n)], off-j.start[i])
+			if at := off - j.start[i]; at == j.read[i] {
+				j.sums[i].Write(p[total : total+m])
+				j.read[i] += int64(m)
+			}
 			total += m
 			off += int64(m)
 			if int64(m) < n {
@@ -59,6 +72,20 @@ func (j *parts) ReadAt(p []byte, off int64) (int, error) {
 		return total, io.EOF
 	}
 	return total, nil
+}
+
+// check holds what was read of files that are not of the store against what was planned.
+func (j *parts) check(r *Reader) error {
+	for i, s := range j.sources {
+		want, planned := r.sums[s]
+		if !planned || s.Store != "" {
+			continue
+		}
+		if j.read[i] != want.Size || [sha256.Size]byte(j.sums[i].Sum(nil)) != want.Sum {
+			return fmt.Errorf("%s: %w", r.Path(s), errNotPlanned)
+		}
+	}
+	return nil
 }
 
 // Close closes all files.

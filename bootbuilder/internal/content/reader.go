@@ -43,11 +43,12 @@ type Reader struct {
 	root *nixroot.Root
 	boot esp.FS
 
-	sums   map[Source]Sum
-	sizes  map[Source]int64
-	names  map[string]string // store paths, resolved
-	probes map[string]probe
-	made   map[string]made
+	sums     map[Source]Sum
+	sizes    map[Source]int64
+	names    map[string]string // store paths, resolved
+	probes   map[string]probe
+	made     map[string]made
+	stripped map[Source]Source
 }
 
 // NewReader reads below a root, which may be nil, and from $BOOT.
@@ -55,7 +56,7 @@ func NewReader(root *nixroot.Root, boot esp.FS) *Reader {
 	return &Reader{
 		root: root, boot: boot,
 		sums: make(map[Source]Sum), sizes: make(map[Source]int64),
-		names: make(map[string]string), probes: make(map[string]probe), made: make(map[string]made),
+		names: make(map[string]string), probes: make(map[string]probe), made: make(map[string]made), stripped: make(map[Source]Source),
 	}
 }
 
@@ -203,7 +204,7 @@ func (r *Reader) stream(ctx context.Context, w io.Writer, s Source) error {
 	case n != size:
 		err = errChanged
 	case planned && [sha256.Size]byte(h.Sum(nil)) != want.Sum:
-		err = errors.New("it is not what it was when the run was planned")
+		err = errNotPlanned
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", r.Path(s), err)

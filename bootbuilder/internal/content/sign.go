@@ -5,9 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
@@ -26,93 +24,105 @@ type DigestSigner interface {
 	SignDigest(digest [32]byte) ([]byte, error)
 }
 
-// FileSigner signs whole images, as programs do.
+// FileSigner signs complete images, as programs do, in a private directory below tmp.
 type FileSigner interface {
 	Signer
-	SignFile(ctx context.Context, unsigned, signed string) error
+	Sign(ctx context.Context, tmp string, write func(*os.File) error, use func(signed *os.File, size int64) error) error
 }
 
-// writeSigned writes an image with its signature.
-func writeSigned(ctx context.Context, a *pe.Assembly, w esp.Writer, sign Signer, cert *x509.Certificate) error {
-	switch s := sign.(type) {
-	case FileSigner:
-		return writeSignedFile(ctx, a, w, s, cert)
-	case DigestSigner:
-		return writeSignedDigest(ctx, a, w, s, cert)
-	}
-	return errors.New("there is no key to sign with")
+// assembly is an image about to be written: its inputs are open.
+type assembly struct {
+	*pe.Assembly
+	image Image
+	r     *Reader
+	files []*parts
 }
 
-func writeSignedDigest(ctx context.Context, a *pe.Assembly, w esp.Writer, sign DigestSigner, cert *x509.Certificate) error {
-	if err := a.WriteTo(cancelableWriter{ctx, w}); err != nil {
-		return err
+// check holds what was streamed against what was planned. What came from the store has no
+// planned sum: its path stands for it.
+func (a *assembly) check(s *pe.Streamed) error {
+	if want, ok := a.r.sums[a.image.Base]; ok && want.Sum != s.Base {
+		return fmt.Errorf("%s: %w", a.r.Path(a.image.Base), errNotPlanned)
 	}
-	digest, err := pe.Authentihash(w, a.Size())
-	if err != nil {
-		return fmt.Errorf("hash the image: %w", err)
-	}
-	signature, err := sign.SignDigest(digest)
-	if err != nil {
-		return fmt.Errorf("sign the image: %w", err)
-	}
-	size, err := pe.AttachSignature(w, a.Size(), signature)
-	if err != nil {
-		return fmt.Errorf("attach the signature: %w", err)
-	}
-	if err := secureboot.Verify(w, size, cert); err != nil {
-		return fmt.Errorf("the signature just made does not verify: %w", err)
+	for _, p := range a.files {
+		if err := p.check(a.r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// writeSignedFile has a program sign the image in a private directory, and takes over its result only
-// if it is the same image with a signature that verifies.
-func writeSignedFile(ctx context.Context, a *pe.Assembly, w esp.Writer, sign FileSigner, cert *x509.Certificate) error {
-	dir, err := os.MkdirTemp("", "xen-boot-builder-")
+var errNotPlanned = errors.New("it is not what it was when the run was planned")
+
+// writeSigned writes an image with its signature. What is signed is what was streamed; nothing is
+// read back.
+func (a *assembly) writeSigned(ctx context.Context, w esp.Writer, sign Signer) error {
+	verifier, err := secureboot.NewVerifier(a.image.Certificate)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	unsigned, signed := filepath.Join(dir, "unsigned.efi"), filepath.Join(dir, "signed.efi")
-	if err := writeUnsigned(ctx, a, unsigned); err != nil {
-		return err
+	switch s := sign.(type) {
+	case FileSigner:
+		return a.writeSignedFile(ctx, w, s, verifier)
+	case DigestSigner:
+		return a.writeSignedDigest(ctx, w, s, verifier)
 	}
-	if err := sign.SignFile(ctx, unsigned, signed); err != nil {
-		return err
-	}
-	f, err := os.Open(signed)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	same, err := a.EqualSigned(f, info.Size())
-	if err == nil && !same {
-		err = errors.New("it is another image than the one it was given")
-	}
-	if err == nil {
-		err = secureboot.Verify(f, info.Size(), cert)
-	}
-	if err != nil {
-		return fmt.Errorf("what the signing program made is refused: %w", err)
-	}
-	_, err = io.Copy(cancelableWriter{ctx, w}, f)
+	return errors.New("there is no key to sign with")
+}
+
+func (a *assembly) writeSignedDigest(ctx context.Context, w esp.Writer, sign DigestSigner, verifier *secureboot.Verifier) error {
+	_, err := a.WriteSigned(cancelableWriter{ctx, w}, func(s *pe.Streamed) ([]byte, error) {
+		if err := a.check(s); err != nil {
+			return nil, err
+		}
+		digest, err := s.Authentihash()
+		if err != nil {
+			return nil, fmt.Errorf("hash the image: %w", err)
+		}
+		signature, err := sign.SignDigest(digest)
+		if err != nil {
+			return nil, fmt.Errorf("sign the image: %w", err)
+		}
+		if err := verifier.VerifySignature(signature, digest); err != nil {
+			return nil, fmt.Errorf("the signature just made does not verify: %w", err)
+		}
+		return signature, nil
+	})
 	return err
 }
 
-func writeUnsigned(ctx context.Context, a *pe.Assembly, name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+// writeSignedFile has a program sign the image in a private directory, and takes over its result only
+// if it is the same image, by what was streamed to it, with a signature that verifies.
+func (a *assembly) writeSignedFile(ctx context.Context, w esp.Writer, sign FileSigner, verifier *secureboot.Verifier) error {
+	var streamed *pe.Streamed
+	write := func(unsigned *os.File) error {
+		s, err := a.Stream(cancelableWriter{ctx, unsigned})
+		if err != nil {
+			return err
+		}
+		if err := a.check(s); err != nil {
+			return err
+		}
+		streamed = s
+		patch := s.Unsigned()
+		_, err = unsigned.WriteAt(patch.Data, patch.Offset)
 		return err
 	}
-	err = a.WriteTo(cancelableWriter{ctx, f})
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	use := func(signed *os.File, size int64) error {
+		table, err := streamed.CopySigned(cancelableWriter{ctx, w}, signed, size)
+		if err != nil {
+			return fmt.Errorf("what the signing program made is refused: %w", err)
+		}
+		digest, err := streamed.Authentihash()
+		if err == nil {
+			err = verifier.VerifyTable(table, digest)
+		}
+		if err != nil {
+			return fmt.Errorf("what the signing program made is refused: %w", err)
+		}
+		return nil
 	}
-	return err
+	return sign.Sign(ctx, os.TempDir(), write, use)
 }
 
 // SignedBy verifies the signature of an image on $BOOT.

@@ -16,6 +16,9 @@ type Found struct {
 	// Generations are in order: each profile by itself, from old to new. Those that can't have
 	// a Xen entry are among them, with the reason.
 	Generations []Generation
+	// PassedOver are entries and stubs that select nothing, and have the name of one for a generation
+	// that others select: each is in no other list.
+	PassedOver []Generation
 	// Selected says whether any entry or stub selects a generation of the root. Where there
 	// are some and none does, the root is another system's.
 	Selected, Selecting bool
@@ -103,7 +106,7 @@ func (s *System) withToplevels(selectors []Selector) *System {
 		n := sel.name
 		n.Hash, n.Tries = "", nil
 		if n.Generation == 0 {
-			n.Generation = numberIn(sel.Version)
+			n.Generation = NumberIn(sel.Version)
 		}
 		p := Place{Name: n, Dir: toplevel, Toplevel: toplevel}
 		p.Spec, p.Skip = with.readSpec(toplevel)
@@ -128,7 +131,8 @@ func (s *System) named(n esp.Name, places []int) (int, bool) {
 
 var numberInVersion = regexp.MustCompile(`^Generation ([0-9]+)\b`)
 
-func numberIn(version string) uint64 {
+// NumberIn is the generation in the version of an entry, 0 for none.
+func NumberIn(version string) uint64 {
 	m := numberInVersion.FindStringSubmatch(version)
 	if m == nil {
 		return 0
@@ -140,7 +144,7 @@ func numberIn(version string) uint64 {
 // nearest chooses among the places of one toplevel: by the number in the entry's version, then one
 // that nothing has selected yet, then the newest.
 func (s *System) nearest(sel Selector, places []int, chosen map[int][]Selector) int {
-	number := numberIn(sel.Version)
+	number := NumberIn(sel.Version)
 	for _, i := range places {
 		if number != 0 && s.Places[i].Name.Generation == number {
 			return i
@@ -213,7 +217,7 @@ func (s *System) unread(sel Selector) Generation {
 	n := sel.name
 	n.Tries = nil
 	if n.Generation == 0 {
-		n.Generation = numberIn(sel.Version)
+		n.Generation = NumberIn(sel.Version)
 	}
 	id := n.As(esp.Xen).ID()
 	return Generation{
@@ -226,21 +230,31 @@ func (s *System) unread(sel Selector) Generation {
 // one already has: FAT would hold only one of them. A generation comes before a stranger.
 func (f *Found) finish() {
 	slices.SortStableFunc(f.Generations, compare)
-	first := make(map[esp.Key]int)
-	claim := func(strangers bool) {
-		for i := range f.Generations {
-			g := &f.Generations[i]
-			if strange := g.Skip != nil && (g.Skip.Reason == UnknownGeneration || g.Skip.Reason == EntryInvalid); strange != strangers {
-				continue
-			}
-			key := esp.KeyOf(g.ID)
-			if other, ok := first[key]; !ok {
-				first[key] = i
-			} else if g.Skip == nil {
-				g.Skip = &Skip{Collision, fmt.Errorf("its Xen entry %s would be that of %s too", g.ID, f.Generations[other].File())}
-			}
+	first := make(map[esp.Key]string)
+	for i := range f.Generations {
+		g := &f.Generations[i]
+		if g.selectsNothing() {
+			continue
+		}
+		key := esp.KeyOf(g.ID)
+		if other, ok := first[key]; !ok {
+			first[key] = g.File()
+		} else if g.Skip == nil {
+			g.Skip = &Skip{Collision, fmt.Errorf("its Xen entry %s would be that of %s too", g.ID, other)}
 		}
 	}
-	claim(false)
-	claim(true)
+	all := f.Generations
+	f.Generations = nil
+	for _, g := range all {
+		if _, taken := first[esp.KeyOf(g.ID)]; taken && g.selectsNothing() {
+			f.PassedOver = append(f.PassedOver, g)
+			continue
+		}
+		f.Generations = append(f.Generations, g)
+	}
+}
+
+// selectsNothing reports whether an entry or stub leads to no generation.
+func (g Generation) selectsNothing() bool {
+	return g.Skip != nil && (g.Skip.Reason == UnknownGeneration || g.Skip.Reason == EntryInvalid)
 }

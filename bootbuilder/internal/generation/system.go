@@ -115,6 +115,7 @@ func (s *System) addTree(p Place, toplevel string) {
 	p.Spec, p.Skip = s.readSpec(toplevel)
 	s.add(p)
 	if p.Spec == nil {
+		s.addLinked(p, toplevel)
 		return
 	}
 	for _, special := range p.Spec.Specialisations {
@@ -123,6 +124,27 @@ func (s *System) addTree(p Place, toplevel string) {
 		child.Dir = path.Join(toplevel, "specialisation", special.Name)
 		child.Spec = special.Document
 		child.Toplevel, child.Skip = s.checkSpec(toplevel, special.Document)
+		s.add(child)
+	}
+}
+
+// addLinked adds the specialisations of a toplevel whose own boot.json can't be read: the toplevel links to
+// them, and each has a boot.json of its own.
+func (s *System) addLinked(p Place, toplevel string) {
+	dir := path.Join(toplevel, "specialisation")
+	names, err := s.root.ReadDir(dir)
+	if err != nil {
+		return // there are none, or nothing of it can be read
+	}
+	for _, name := range names {
+		child := p
+		child.Name.Specialisation, child.Dir = name, path.Join(dir, name)
+		if child.Toplevel, err = s.root.Resolve(child.Dir); err != nil || !isToplevel(child.Toplevel) {
+			continue
+		}
+		_, err = s.root.Stat(child.Toplevel)
+		child.Gone = errors.Is(err, fs.ErrNotExist)
+		child.Spec, child.Skip = s.readSpec(child.Toplevel)
 		s.add(child)
 	}
 }

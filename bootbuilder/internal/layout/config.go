@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
@@ -13,8 +14,17 @@ func commandLine(g generation.Generation) (string, error) {
 	if err != nil {
 		return "", generation.Skipped(generation.BadParameter, err)
 	}
-	return strings.TrimRight("init="+g.Spec.Init+" "+params, " "), nil
+	text := strings.TrimRight("init="+g.Spec.Init+" "+params, " ")
+	if strings.HasPrefix(g.Spec.System, armPrefix) && len(text) > maxARM {
+		return "", generation.Skipped(generation.BadParameter, fmt.Errorf(
+			"dom0's command line has %d bytes: over %d Xen on aarch64 hangs before it prints anything", len(text), maxARM))
+	}
+	return text, nil
 }
+
+// maxARM is the longest command line for dom0 on aarch64, in bytes, without the kernel's name (booted: Xen
+// 4.17 and 4.20). On x86 what is too long is cut.
+const maxARM = 1024
 
 // encodeConfig makes the text of a generation's xen.cfg. File names are as Xen takes them.
 func encodeConfig(g generation.Generation, kernel, ramdisk, devicetree string) ([]byte, error) {

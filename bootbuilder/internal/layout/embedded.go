@@ -52,7 +52,7 @@ func (b *builder) embeddedImage(p payload, dir string) (content.Image, error) {
 	if err != nil {
 		return content.Image{}, err
 	}
-	image := content.Image{Base: b.xen, Sections: []content.Section{{Name: ".config", Text: text}}}
+	image := content.Image{Base: b.xen, KeepDebug: b.o.KeepDebug, Sections: []content.Section{{Name: ".config", Text: text}}}
 	return image, image.Check(b.r)
 }
 

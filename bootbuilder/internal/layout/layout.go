@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
@@ -79,6 +80,8 @@ type Options struct {
 	// UnverifiedInitrds lets initrds be signed that lie on the ESP by definition and that
 	// nothing vouches for.
 	UnverifiedInitrds bool
+	// KeepDebug keeps Xen's debug sections, which no loader reads.
+	KeepDebug bool
 	// Secrets runs a generation's own program on its initrd; nil where that is not allowed.
 	Secrets func(context.Context, generation.Generation) (content.Source, error)
 	// Pending says that Secrets would be run if this were not a dry run.
@@ -98,6 +101,10 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	if b.xen.Store, err = r.Resolve(g.Spec.Xen.EFIPath); err != nil {
 		return Files{}, generation.Skipped(generation.XenMissing, err)
 	}
+	if o.Layout != Shared && b.isARM() {
+		return Files{}, generation.Skipped(generation.ImageInvalid, fmt.Errorf(
+			"Xen for aarch64 has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
+	}
 	switch o.Layout {
 	case Embedded:
 		err = b.embedded(ctx)
@@ -112,6 +119,19 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	b.advise()
 	return b.files, nil
 }
+
+// Possible is the layout that a machine can have, where another was not asked for by name.
+func Possible(l Layout, system string) Layout {
+	if strings.HasPrefix(system, armPrefix) {
+		return Shared
+	}
+	return l
+}
+
+// armPrefix starts Nix' name of the platform.
+const armPrefix = "aarch64-"
+
+func (b *builder) isARM() bool { return strings.HasPrefix(b.g.Spec.System, armPrefix) }
 
 // builder makes the files of one generation.
 type builder struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -26,7 +27,13 @@ func (b *builder) shared(ctx context.Context) error {
 	if _, err := b.r.Machine(b.xen); err != nil {
 		return err
 	}
-	sum, err := b.r.Sum(ctx, b.xen)
+	image := b.xen
+	if !b.o.KeepDebug {
+		if image, err = b.r.Stripped(ctx, b.xen); err != nil {
+			return generation.Skipped(generation.ImageInvalid, err)
+		}
+	}
+	sum, err := b.r.Sum(ctx, image)
 	if err != nil {
 		return generation.Skipped(generation.XenMissing, err)
 	}
@@ -45,7 +52,7 @@ func (b *builder) shared(ctx context.Context) error {
 		return err
 	}
 	b.files.Payload = append(b.files.Payload,
-		File{Name: b.files.Image, Kind: Image, Content: content.Copy{From: b.xen}, ByContent: true},
+		File{Name: b.files.Image, Kind: Image, Content: content.Copy{From: image}, ByContent: true},
 		File{Name: config.Path(), Kind: Config, Content: content.Text(text), ByContent: true})
 	return b.entry(ConfigOption + base(config.Path()))
 }
@@ -65,20 +72,25 @@ func checkNames(names ...string) error {
 
 var versionInName = regexp.MustCompile(`xen-([0-9][0-9A-Za-z.+~]*[0-9A-Za-z])\.efi$`)
 
-// xenVersion is the version that v2 of the extension gives; v1 has none, and there
-// it is read off the file name (…/boot/xen-4.20.2.efi). It goes into file names.
+// xenVersion is Xen's version in a form that goes into file names. v2 of the extension gives it; v1
+// has none, and there it is read off the file name (…/boot/xen-4.20.2.efi).
 func xenVersion(g generation.Generation) string {
-	v := g.Spec.Xen.Version
-	if v == "" {
-		if m := versionInName.FindStringSubmatch(g.Spec.Xen.EFIPath); m != nil {
-			v = m[1]
-		}
-	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r == '.', r == '_':
 			return r
 		}
 		return '_'
-	}, v)
+	}, XenVersion(g.Spec))
+}
+
+// XenVersion is the version of a bootspec's Xen, as it says, or as the name of the image says.
+func XenVersion(spec *bootspec.Document) string {
+	if v := spec.Xen.Version; v != "" {
+		return v
+	}
+	if m := versionInName.FindStringSubmatch(spec.Xen.EFIPath); m != nil {
+		return m[1]
+	}
+	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
@@ -55,7 +54,7 @@ func (b *builder) payload(ctx context.Context) (p payload, err error) {
 }
 
 // usesDevicetree: Xen on x86 has no use for one.
-func (b *builder) usesDevicetree() bool { return strings.HasPrefix(b.g.Spec.System, "aarch64-") }
+func (b *builder) usesDevicetree() bool { return b.isARM() }
 
 // onBootOrStore is a file of the store: on $BOOT if NixOS' installer has put it there, else in the
 // store. What the entry names counts only if it has the size of the store's file; a stub also

@@ -76,7 +76,7 @@ func (b *builder) unifiedImage(ctx context.Context) (content.Image, error) {
 	if err != nil {
 		return content.Image{}, generation.Skipped(generation.EntryInvalid, err)
 	}
-	m := content.Image{Base: b.xen, Certificate: b.o.Certificate}
+	m := content.Image{Base: b.xen, Certificate: b.o.Certificate, KeepDebug: b.o.KeepDebug}
 	m.Sections = []content.Section{
 		{Name: ".config", Text: text},
 		{Name: ".osrel", Text: osrel},

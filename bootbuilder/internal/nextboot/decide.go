@@ -23,6 +23,9 @@ func Decide(in Input) Decision {
 		made:     in.Conf != nil,
 		d:        Decision{Default: -1, Trial: -1},
 	}
+	for _, b := range p.variants {
+		p.menus = append(p.menus, b.menu(in.After))
+	}
 	p.d.Before = Starts(in.Conf, in.Vars, in.Before, in.Version)
 	p.plan()
 	p.finish()
@@ -34,6 +37,7 @@ type planner struct {
 	in       Input
 	r        *resolver
 	variants []behaviour // of the installed systemd-boot, the most likely first
+	menus    [][]row     // the entries to come, as each of the variants orders them
 	conf     *esp.LoaderConf
 	made     bool // there is a loader.conf, or one has to be written
 	g        int  // the generation that NixOS' choice means
@@ -50,6 +54,9 @@ func (p *planner) plan() {
 	}
 	var foreign bool
 	p.g, foreign = p.r.chosen(p.in)
+	if foreign && p.start(0).Entry.Kind.Ours() { // as `*` does once there is an entry of ours
+		p.g, foreign = p.r.newest(), false
+	}
 	if 0 <= p.g && p.g < len(p.in.Generations) {
 		p.d.Default = p.g
 		p.d.DefaultFailed = p.in.Generations[p.g].Failed
@@ -67,6 +74,7 @@ func (p *planner) plan() {
 		}
 		p.apply()
 	}
+	p.disarm()
 	p.mend()
 }
 
@@ -130,8 +138,8 @@ func (p *planner) current() (int, meaning, string) {
 
 // start is what systemd-boot would start with loader.conf as it is planned, variables aside but for
 // the one that @saved stands for.
-func (p *planner) start(b behaviour) Start {
-	return b.starts(p.conf, Vars{LastBooted: p.in.Vars.LastBooted}, b.menu(p.in.After))
+func (p *planner) start(variant int) Start {
+	return p.variants[variant].starts(p.conf, Vars{LastBooted: p.in.Vars.LastBooted}, p.menus[variant])
 }
 
 // startNow is what systemd-boot starts as things are, variables aside.
@@ -141,7 +149,12 @@ func (p *planner) startNow() Start {
 
 // all reports whether what starts is right in every version that may be installed.
 func (p *planner) all(right func(Start) bool) bool {
-	return !slices.ContainsFunc(p.variants, func(b behaviour) bool { return !right(p.start(b)) })
+	for i := range p.variants {
+		if !right(p.start(i)) {
+			return false
+		}
+	}
+	return true
 }
 
 // startXen makes loader.conf name a Xen entry exactly.
@@ -151,29 +164,30 @@ func (p *planner) startXen(x Entry) {
 	switch what {
 	case nothing, saved:
 		// What starts by its place in the menu, or because it was started last, may stay.
-		if p.all(is) && !p.in.FromProfiles || what == saved && p.lastBooted() {
+		mayStay := !p.in.FromProfiles || p.in.Policy == Keep || what == saved
+		if p.all(is) && mayStay || what == saved && p.lastBooted() {
 			return
 		}
 	case nixosValue, xenValue:
-		named := func(s Start) bool { return is(s) && s.By != First }
+		named := func(s Start) bool { return is(s) && s.By != First && s.Value == value }
 		if _, ok := literal(value); ok && p.all(named) && !p.needsPreferred(x) {
 			p.fallback()
 			return
 		}
 	}
-	p.name1(x)
+	p.nameXen(x)
 }
 
 // keepXen leaves loader.conf alone where it starts the Xen entry already.
 func (p *planner) keepXen(x Entry) {
 	if !p.all(func(s Start) bool { return s.Entry.File == x.File && s.By != First }) {
-		p.name1(x)
+		p.nameXen(x)
 	}
 }
 
 // lastBooted reports whether @saved stands for an entry that is there.
 func (p *planner) lastBooted() bool {
-	return p.start(p.r.main).By == DefaultKey || p.start(p.r.main).By == PreferredKey
+	return p.start(0).By == DefaultKey || p.start(0).By == PreferredKey
 }
 
 // needsPreferred reports whether a Xen entry falls back only where preferred names it: systemd-boot 260 and later pass
@@ -183,8 +197,8 @@ func (p *planner) needsPreferred(x Entry) bool {
 	return x.Tries() != nil && p.in.Version.Major >= 260 && !has
 }
 
-// name1 makes the key that decides name a Xen entry.
-func (p *planner) name1(x Entry) {
+// nameXen makes the key that decides name a Xen entry.
+func (p *planner) nameXen(x Entry) {
 	_, has := p.conf.Get("preferred")
 	switch {
 	case p.needsPreferred(x), has && p.r.main.knowsPreferred:
@@ -235,10 +249,10 @@ func (p *planner) startNixOS() {
 		// NixOS' own loader.conf falls back from it as NixOS wants, or starts it all the same.
 		right = func(s Start) bool { return s.Entry.Kind.NixOS() && s.Entry.starts() }
 	}
-	if what == saved && p.in.Policy == Keep && p.lastBooted() && !p.in.Refused && !p.in.Remove {
+	if what == saved && p.in.Policy == Keep && p.lastBooted() && !p.in.Refused && !p.in.Remove && p.start(0).Entry.starts() {
 		return // somebody chose it in the menu
 	}
-	if what == saved && p.lastBooted() && p.all(func(s Start) bool { return !s.Entry.Kind.Ours() }) {
+	if what == saved && p.lastBooted() && p.all(func(s Start) bool { return !s.Entry.Kind.Ours() && s.Entry.starts() }) {
 		return
 	}
 	if p.all(right) && !p.namesOurs() {
@@ -249,7 +263,7 @@ func (p *planner) startNixOS() {
 		p.all(func(s Start) bool { return !s.Entry.Kind.Ours() && s.Entry.starts() }) {
 		return // what starts by its place in the menu may go on doing so
 	}
-	if s := p.startNow(); s.By == First && s.Entry.Kind.Ours() || s.By == Nothing && p.start(p.r.main).Entry.Kind.Ours() {
+	if s := p.startNow(); s.By == First && s.Entry.Kind.Ours() || s.By == Nothing && p.start(0).Entry.Kind.Ours() {
 		p.warn(NixOSWritten, "", "loader.conf names no entry that is there, and Xen's comes first in the menu: %s is written as the default", n.File)
 	}
 	value := ValueFor(n)
@@ -265,8 +279,11 @@ func (p *planner) startNixOS() {
 	case hasPreferred && p.r.main.knowsPreferred:
 		p.set("preferred", value)
 		p.giveBackDefault(value)
-		if good, ok := p.firstGood(); ok && n.Bad() && !p.all(right) {
-			p.set("default", ValueFor(good)) // what NixOS falls back to can't start
+		if n.Bad() && !p.all(right) { // what NixOS falls back to can't start
+			if good, ok := p.firstGood(); ok {
+				value = ValueFor(good)
+			}
+			p.set("default", value)
 		}
 	case hasPreferred:
 		p.set("preferred", value)
@@ -291,7 +308,9 @@ func (p *planner) giveBackDefault(value string) {
 func (p *planner) namesOurs() bool {
 	for _, key := range []string{"preferred", "default"} {
 		value, ok := p.conf.Get(key)
-		if _, what := p.r.means(value, ok); what == xenValue {
+		_, lit := literal(value)
+		_, glob := cutPrefixFold(value, "xen-")
+		if _, what := p.r.means(value, ok); what == xenValue && (lit || glob) {
 			return true
 		}
 	}
@@ -302,7 +321,7 @@ func (p *planner) namesOurs() bool {
 func (p *planner) firstGood() (Entry, bool) {
 	for _, e := range p.r.after {
 		if e.Kind.NixOS() && e.starts() && !e.Bad() {
-			return e, true
+			return e.Entry, true
 		}
 	}
 	return Entry{}, false
@@ -332,6 +351,9 @@ func (p *planner) mend() {
 		if !ok || isSaved(value) || isAuto(value) || p.exists(value) {
 			continue
 		}
+		if _, what := p.r.means(value, ok); what == nothing {
+			continue
+		}
 		var to Entry
 		found := false
 		if p.g >= 0 {
@@ -342,7 +364,10 @@ func (p *planner) mend() {
 		if !found {
 			to, found = p.firstGood()
 		}
+		_, more := p.conf.Get("default")
 		switch {
+		case key == "preferred" && more:
+			p.conf.Unset(key) // default decides already, and goes on doing so
 		case found:
 			p.set(key, ValueFor(to))
 		case p.isXenish(value):
@@ -364,9 +389,14 @@ func (p *planner) isXenish(value string) bool {
 // exists reports whether some entry of the menu to come has what a value names.
 func (p *planner) exists(value string) bool {
 	lit, isLit := literal(value)
-	return slices.ContainsFunc(p.r.after, func(e Entry) bool {
-		return isLit && named(lit, e, true) || slices.ContainsFunc(p.variants, func(b behaviour) bool { return b.matches(value, e) })
-	})
+	for i, b := range p.variants {
+		if slices.ContainsFunc(p.menus[i], func(e row) bool {
+			return b.matches(value, e) || isLit && named(lit, e.Entry, e.Kind != Other)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // set changes a key of loader.conf.
@@ -423,19 +453,19 @@ func (p *planner) finish() {
 		}
 	}
 	vars := p.in.Vars
-	if p.d.OneShot != "" {
+	if p.d.OneShot != "" || p.d.Disarm {
 		vars.OneShot = p.d.OneShot
 	}
-	p.d.Next = Starts(text, vars, p.in.After, p.in.Version)
+	p.d.Next = startsIn(text, vars, p.variants, p.menus)
 	vars.OneShot = ""
-	p.d.Then = Starts(text, vars, p.in.After, p.in.Version)
+	p.d.Then = startsIn(text, vars, p.variants, p.menus)
 	if p.in.Undecided {
 		return
 	}
 	if p.in.Conf == nil && p.d.Conf == nil && len(p.r.after) > 0 {
 		p.warn(LoaderConfMissing, "", "loader.conf is missing: systemd-boot starts the first of its menu")
 	}
-	alone := Starts(text, Vars{LastBooted: p.in.Vars.LastBooted}, p.in.After, p.in.Version)
+	alone := startsIn(text, Vars{LastBooted: p.in.Vars.LastBooted}, p.variants, p.menus)
 	switch {
 	case p.d.Then.By.Variable() && p.d.Then.ID != alone.ID:
 		p.warn(VariableOutranks, "bootctl set-default '' clears it", "%s starts by default: %s", p.d.Then.ID, p.d.Then.Reason())

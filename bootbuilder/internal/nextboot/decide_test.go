@@ -219,6 +219,15 @@ func TestDecide(t *testing.T) {
 			return m
 		}, conf: "timeout 5\ndefault " + x5 + "\n", then: x5},
 
+		{name: "profiles, NixOS' entries beside", m: func() *machine {
+			m := newMachine("default nixos-" + hash1 + ".conf\n")
+			m.add(5, "e", "nixos-"+hash1+".conf", "+"+x5).Current = true
+			m.add(6, "f", "+"+x6)
+			m.Generations[0].NixOS = nil // the profile's links don't name them
+			m.FromProfiles, m.Policy = true, nextboot.PreferNixOS
+			return m
+		}, conf: "=", then: "nixos-" + hash1 + ".conf"},
+
 		// Hand-written values.
 		{name: "a user's own glob", m: func() *machine { m := two("default xen-rescue*\n"); m.other("xen-rescue-1.conf"); return m },
 			conf: "=", then: "xen-rescue-1.conf", warn: "hand-written"},
@@ -372,6 +381,17 @@ func TestDecide(t *testing.T) {
 			m.add(6, "f", stub6)
 			return m
 		}, conf: "default " + stub6 + "\n", then: stub6, warn: "repaired"},
+		{name: "a dangling preferred", m: func() *machine {
+			m := two("preferred nixos-generation-9.conf\ndefault memtest.conf\n")
+			m.other("memtest.conf")
+			return m
+		}, conf: "default memtest.conf\n", then: "memtest.conf", warn: "hand-written repaired"},
+		{name: "a glob of somebody's that starts Xen once there is Xen", m: func() *machine {
+			m := newMachine("default *\n")
+			m.add(6, "f", n6, "+"+x6)
+			m.Policy = nextboot.PreferNixOS
+			return m
+		}, conf: "default " + n6 + "\n", then: n6},
 		{name: "unified and type #1 at once", m: func() *machine {
 			m := newMachine("default xen-*\n")
 			m.add(6, "f", n6, "xen-generation-6-bbbbbbbbbbbb.efi")
@@ -442,6 +462,11 @@ func TestDecide(t *testing.T) {
 			m.Policy, m.Tried = nextboot.Trial, toplevel("f")
 			return m
 		}, conf: "=", then: n6, warn: "already-tried"},
+		{name: "try, on trial at this moment", m: func() *machine {
+			m := two("default " + n6 + "\n")
+			m.Policy, m.Tried, m.OnXen = nextboot.Trial, toplevel("f"), toplevel("f")
+			return m
+		}, conf: "=", then: n6},
 		{name: "try, armed already", m: func() *machine {
 			m := two("default " + n6 + "\n")
 			m.Policy, m.Tried, m.Vars.OneShot = nextboot.Trial, toplevel("f"), x6

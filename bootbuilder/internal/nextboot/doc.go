@@ -10,6 +10,5 @@
 //
 // Left out: what a person picks in the menu; the entry for a failed firmware update
 // (LoaderEntrySysFail, systemd 258); entries from SMBIOS; profiles of multi-profile images;
-// single quotes in loader.conf, which 252 takes as part of a value; two entries that only
-// the order of a directory's slots tells apart.
+// two entries that only the order of a directory's slots tells apart.
 package nextboot

@@ -65,7 +65,10 @@ type Input struct {
 
 	Proven []Proof // what was blessed, the last one first
 	Tried  string  // the toplevel that was put on trial last, "" for none
+	OnXen  string  // the toplevel that runs on Xen at this moment, "" for none
 	CanArm bool    // LoaderEntryOneShot can be written
+
+	noArm bool // only loader.conf is decided
 }
 
 // Code tells warnings apart.
@@ -114,6 +117,7 @@ type Decision struct {
 	Then   Start // what starts after that: the same, unless something is started once only
 
 	OneShot string // the value to write to LoaderEntryOneShot, "" to leave it
+	Disarm  bool   // LoaderEntryOneShot is to be removed: it names a trial that nobody wants any more
 	Trial   int    // the generation on trial, as an index; -1 for none
 
 	Warnings []Warning

@@ -23,8 +23,8 @@ const (
 // resolver finds generations by what loader.conf says.
 type resolver struct {
 	main   behaviour
-	before []Entry // as systemd-boot orders them
-	after  []Entry
+	before []row // as systemd-boot orders them
+	after  []row
 	gens   []Generation   // those of the input, then one for each NixOS entry that belongs to none of them
 	known  int            // how many are of the input
 	owner  map[string]int // the generation of each NixOS entry, by its id
@@ -44,14 +44,19 @@ func newResolver(in Input) *resolver {
 		}
 	}
 	for _, e := range r.before {
-		if e.Kind.NixOS() && r.ofNixOS(e) < 0 {
-			g := Generation{Toplevel: e.Toplevel, NixOS: []string{e.File}}
-			if name, ok := entryName(e.File); ok {
-				g.Profile, g.Number, g.Specialisation = name.Profile, name.Generation, name.Specialisation
-			}
-			addFirst(r.owner, e.File, len(r.gens))
-			r.gens = append(r.gens, g)
+		if !e.Kind.NixOS() || r.ofNixOS(e.Entry) >= 0 {
+			continue
 		}
+		if i := r.ofToplevel(e.Toplevel); i >= 0 {
+			addFirst(r.owner, e.File, i)
+			continue
+		}
+		g := Generation{Toplevel: e.Toplevel, NixOS: []string{e.File}}
+		if name, ok := entryName(e.File); ok {
+			g.Profile, g.Number, g.Specialisation = name.Profile, name.Generation, name.Specialisation
+		}
+		addFirst(r.owner, e.File, len(r.gens))
+		r.gens = append(r.gens, g)
 	}
 	return r
 }
@@ -85,6 +90,14 @@ func find(owner map[string]int, file string) int {
 	return -1
 }
 
+// ofToplevel is the first generation with a toplevel, or -1.
+func (r *resolver) ofToplevel(toplevel string) int {
+	if toplevel == "" {
+		return -1
+	}
+	return slices.IndexFunc(r.gens, func(g Generation) bool { return g.Toplevel == toplevel })
+}
+
 // ofXen is the generation that one of our entries belongs to, or -1. The toplevel decides: Nix gives numbers out again.
 func (r *resolver) ofXen(e Entry) int {
 	if e.Toplevel != "" {
@@ -92,7 +105,7 @@ func (r *resolver) ofXen(e Entry) int {
 		if i := find(r.xens, e.File); i >= 0 && r.gens[i].Toplevel == e.Toplevel {
 			return i
 		}
-		return slices.IndexFunc(r.gens, func(g Generation) bool { return g.Toplevel == e.Toplevel })
+		return r.ofToplevel(e.Toplevel)
 	}
 	return r.byXenName(e.File)
 }
@@ -161,10 +174,11 @@ func (r *resolver) means(value string, ok bool) (int, meaning) {
 
 func (r *resolver) meansLiteral(lit string) (int, meaning) {
 	for _, loose := range []bool{false, true} {
-		for _, menu := range [][]Entry{r.before, r.after} {
+		for _, menu := range [][]row{r.before, r.after} {
 			for _, e := range menu {
-				if named(lit, e, loose) {
-					return r.of(e)
+				// Without its suffix, systemd-boot finds no entry: only of NixOS' and ours is it known what was meant.
+				if (!loose || e.Kind != Other) && named(lit, e.Entry, loose) {
+					return r.of(e.Entry)
 				}
 			}
 		}
@@ -185,7 +199,17 @@ func (r *resolver) meansLiteral(lit string) (int, meaning) {
 	if strings.HasPrefix(asciiLower(lit), "xen-") && strings.HasSuffix(asciiLower(lit), ".efi") {
 		return r.byXenName(lit), xenValue
 	}
+	if isWord(lit) {
+		return -1, nothing
+	}
 	return -1, dangling
+}
+
+// isWord reports whether a value can't be an id, and never was one of NixOS' or ours: "auto", say.
+// systemd-boot passes over it, and so it says nothing of what is meant.
+func isWord(lit string) bool {
+	_, ok := entryName(withSuffix(lit))
+	return withSuffix(lit) != lit && !ok
 }
 
 func withSuffix(lit string) string {
@@ -200,8 +224,8 @@ func withSuffix(lit string) string {
 func (r *resolver) meansGlob(value string) (int, meaning) {
 	first := func(pattern string, in func(Entry) bool) (Entry, bool) {
 		for _, e := range r.before {
-			if !e.Dead && in(e) && r.main.matches(pattern, e) {
-				return e, true
+			if !e.Dead && in(e.Entry) && r.main.matches(pattern, e) {
+				return e.Entry, true
 			}
 		}
 		return Entry{}, false
@@ -234,17 +258,17 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 }
 
 // nixos is the NixOS entry of a generation that can start: of its entry and its stub the one that has its files.
-func (r *resolver) nixos(g int, menu []Entry) (Entry, bool) {
+func (r *resolver) nixos(g int, menu []row) (Entry, bool) {
 	var bad *Entry
 	for _, e := range menu {
-		if !e.Kind.NixOS() || !e.starts() || r.ofNixOS(e) != g {
+		if !e.Kind.NixOS() || !e.starts() || r.ofNixOS(e.Entry) != g {
 			continue
 		}
 		if !e.Bad() {
-			return e, true
+			return e.Entry, true
 		}
 		if bad == nil {
-			bad = &e
+			bad = &e.Entry
 		}
 	}
 	if bad != nil {
@@ -259,14 +283,14 @@ func (r *resolver) xen(g int) (Entry, bool) {
 	if name == "" {
 		return Entry{}, false
 	}
-	i := slices.IndexFunc(r.after, func(e Entry) bool {
+	i := slices.IndexFunc(r.after, func(e row) bool {
 		return e.Kind.Ours() && e.starts() && sameID(e.File, name) &&
 			(e.Toplevel == "" || r.gens[g].Toplevel == "" || e.Toplevel == r.gens[g].Toplevel)
 	})
 	if i < 0 {
 		return Entry{}, false
 	}
-	return r.after[i], true
+	return r.after[i].Entry, true
 }
 
 // bad reports whether boot counting has given a generation up.
@@ -295,7 +319,7 @@ func (r *resolver) newest() int {
 		return best
 	}
 	for _, e := range r.before { // what boot counting has given up is at the end
-		if g, _ := r.of(e); g >= 0 && e.Kind.NixOS() && e.starts() && (best < 0 || !r.bad(g)) {
+		if g, _ := r.of(e.Entry); g >= 0 && e.Kind.NixOS() && e.starts() && (best < 0 || !r.bad(g)) {
 			return g
 		}
 	}

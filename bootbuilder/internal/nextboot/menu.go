@@ -77,8 +77,8 @@ func (b behaviour) id(e Entry) string {
 }
 
 // matches reports whether a pattern, which systemd-boot lowers, names an entry.
-func (b behaviour) matches(pattern string, e Entry) bool {
-	id := b.id(e)
+func (b behaviour) matches(pattern string, e row) bool {
+	id := e.id
 	if b.keepsCase {
 		id = strings.Map(func(r rune) rune {
 			if 'A' <= r && r <= 'Z' {
@@ -97,40 +97,60 @@ func visible(e Entry) bool {
 		(strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".efi"))
 }
 
+// row is an entry in the menu, with what is asked of it again and again.
+type row struct {
+	Entry
+	id    string // what this systemd-boot calls it
+	tries *esp.Tries
+}
+
+func (b behaviour) row(e Entry) row { return row{e, b.id(e), e.Tries()} }
+
+// Bad is [Entry.Bad].
+func (r row) Bad() bool { return r.tries != nil && r.tries.Left == 0 }
+
 // menu is what systemd-boot shows, in its order. It reads images before entries, and sorts stably.
-func (b behaviour) menu(entries []Entry) []Entry {
-	list := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !visible(e) })
-	slices.SortStableFunc(list, func(x, y Entry) int {
-		return cmp.Or(compareBool(isImage(y), isImage(x)), cmp.Compare(x.File, y.File))
+func (b behaviour) menu(entries []Entry) []row {
+	list := make([]row, 0, len(entries))
+	for _, e := range entries {
+		if visible(e) {
+			list = append(list, b.row(e))
+		}
+	}
+	slices.SortFunc(list, func(x, y row) int {
+		return cmp.Or(compareRows(x, y), compareBool(isImage(y.Entry), isImage(x.Entry)), cmp.Compare(x.File, y.File))
 	})
-	slices.SortStableFunc(list, b.compare)
 	return list
 }
 
 func isImage(e Entry) bool { return strings.HasSuffix(asciiLower(e.File), ".efi") }
 
-// compare is boot_entry_compare.
-func (b behaviour) compare(x, y Entry) int {
-	if c := cmp.Or(compareBool(x.Bad(), y.Bad()), compareBool(x.SortKey == "", y.SortKey == "")); c != 0 {
+// compareRows is boot_entry_compare.
+func compareRows(x, y row) int {
+	if c := compareBool(x.Bad(), y.Bad()); c != 0 {
+		return c
+	}
+	if c := compareBool(x.SortKey == "", y.SortKey == ""); c != 0 {
 		return c
 	}
 	if x.SortKey != "" {
-		c := cmp.Or(
-			compareUTF16(x.SortKey, y.SortKey),
-			compareUTF16(x.MachineID, y.MachineID),
-			-compareVersions(x.Version, y.Version))
-		if c != 0 {
+		if c := compareUTF16(x.SortKey, y.SortKey); c != 0 {
+			return c
+		}
+		if c := compareUTF16(x.MachineID, y.MachineID); c != 0 {
+			return c
+		}
+		if c := compareVersions(y.Version, x.Version); c != 0 {
 			return c
 		}
 	}
-	if c := -compareVersions(b.id(x), b.id(y)); c != 0 {
+	if c := compareVersions(y.id, x.id); c != 0 {
 		return c
 	}
-	s, t := x.Tries(), y.Tries()
-	if s == nil || t == nil {
+	if x.tries == nil || y.tries == nil {
 		return 0
 	}
-	return cmp.Or(-cmp.Compare(s.Left, t.Left), cmp.Compare(s.Done, t.Done))
+	return cmp.Or(cmp.Compare(y.tries.Left, x.tries.Left), cmp.Compare(x.tries.Done, y.tries.Done))
 }
 
 // compareBool orders false before true.
@@ -146,6 +166,9 @@ func compareBool(x, y bool) int {
 
 // compareUTF16 orders as strcmp16 does.
 func compareUTF16(x, y string) int {
+	if x == y {
+		return 0
+	}
 	return slices.Compare(utf16.Encode([]rune(x)), utf16.Encode([]rune(y)))
 }
 

@@ -190,12 +190,6 @@ func (w *world) newestOfGlob() (int, bool) {
 
 func (w *world) idOf(file string) string { return nextboot.Entry{File: file}.ID() }
 
-// visible reports whether a plain id finds the entry in every version that the loader may be.
-func (w *world) plain(file string) bool {
-	id, tries := esp.CutTries(file)
-	return tries == nil || w.Version.Major >= 259 && id == strings.ToLower(id)
-}
-
 func (w *world) loaderConf() {
 	r := w.r
 	k := r.IntN(len(w.gens))
@@ -441,4 +435,40 @@ func (w *world) describe() string {
 		}
 	}
 	return b.String()
+}
+
+// FuzzDecide: whatever loader.conf and the variables say, what is written names something that is there.
+func FuzzDecide(f *testing.F) {
+	f.Add(uint64(1), []byte("default nixos-*\npreferred xen-generation-5.conf\n"), "xen-generation-7.conf", false)
+	f.Add(uint64(2), []byte("default xen-*[+.][1-9c]*onf\r\ndefault @saved\n"), "@saved", true)
+	f.Add(uint64(3), []byte("preferred \"xen-re*\"\x00\ndefault [a-"), "auto-windows", true)
+	f.Fuzz(func(t *testing.T, seed uint64, conf []byte, variable string, remove bool) {
+		w := newWorld(rand.New(rand.NewPCG(12, seed)))
+		w.Conf, w.Remove = conf, remove
+		w.Vars = nextboot.Vars{OneShot: variable, LastBooted: variable}
+		if remove {
+			w.After = slices.DeleteFunc(w.After, func(e nextboot.Entry) bool { return e.Kind.Ours() })
+			for i := range w.Generations {
+				w.Generations[i].Xen = ""
+			}
+		}
+		d := nextboot.Decide(w.Input)
+		if d.Then.Entry.Hidden {
+			t.Errorf("%s starts", d.Then.ID)
+		}
+		if remove && d.Then.Entry.Kind.Ours() {
+			t.Errorf("%s starts after a removal", d.Then.ID)
+		}
+		if d.Conf == nil {
+			return
+		}
+		for _, k := range d.Keys {
+			if k.To == "" || k.To == "nixos-*" {
+				continue
+			}
+			if n := w.matches(k.To, nextboot.Version{Major: 252}) + w.matches(k.To, nextboot.Version{Major: 262}); n == 0 {
+				t.Errorf("%s %s names nothing", k.Key, k.To)
+			}
+		}
+	})
 }

@@ -2,6 +2,7 @@ package nextboot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -74,15 +75,21 @@ func (s Start) Reason() string {
 
 // Starts says which one entry of a menu systemd-boot starts, given loader.conf's text (nil for no file).
 func Starts(conf []byte, vars Vars, menu []Entry, v Version) Start {
+	variants := v.behaviours()
+	menus := make([][]row, len(variants))
+	for i, b := range variants {
+		menus[i] = b.menu(menu)
+	}
+	return startsIn(conf, vars, variants, menus)
+}
+
+// startsIn is [Starts] for menus that are in order already, one for each variant of systemd-boot.
+func startsIn(conf []byte, vars Vars, variants []behaviour, menus [][]row) Start {
 	c := esp.ParseLoaderConf(conf)
-	var start Start
-	for i, b := range v.behaviours() {
-		s := b.starts(c, vars, b.menu(menu))
-		if i == 0 {
-			start = s
-			continue
-		}
-		if s.Entry.File != start.Entry.File && !contains(start.Doubt, s.ID) {
+	start := variants[0].starts(c, vars, menus[0])
+	for i, b := range variants[1:] {
+		s := b.starts(c, vars, menus[i+1])
+		if s.Entry.File != start.Entry.File && !slices.Contains(start.Doubt, s.ID) {
 			start.Doubt = append(start.Doubt, s.ID)
 		}
 	}
@@ -90,9 +97,12 @@ func Starts(conf []byte, vars Vars, menu []Entry, v Version) Start {
 }
 
 // starts is config_select_default_entry. The menu is in its order.
-func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []Entry) Start {
+func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []row) Start {
 	value := func(key string) string {
 		v, _ := conf.Get(key)
+		if raw := conf.Raw(key); b.quotesStay && strings.HasPrefix(raw, "'") {
+			return raw
+		}
 		return v
 	}
 	type question struct {
@@ -127,7 +137,7 @@ func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []Entry) Start {
 				continue
 			}
 			if b.matches(q.pattern, e) {
-				return Start{Entry: e, ID: b.id(e), By: q.by, Value: q.value}
+				return Start{Entry: e.Entry, ID: e.id, By: q.by, Value: q.value}
 			}
 		}
 		if isAuto(q.pattern) {
@@ -137,7 +147,7 @@ func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []Entry) Start {
 	if len(menu) == 0 {
 		return Start{}
 	}
-	return Start{Entry: menu[0], ID: b.id(menu[0]), By: First, Value: d}
+	return Start{Entry: menu[0].Entry, ID: menu[0].id, By: First, Value: d}
 }
 
 // isSaved reports whether a value stands for the entry that was started last.
@@ -149,13 +159,4 @@ func isSaved(value string) bool { return asciiLower(value) == "@saved" }
 func isAuto(value string) bool {
 	low := asciiLower(value)
 	return strings.HasPrefix(low, "auto-") || strings.HasPrefix(low, "secure-boot-keys-")
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }

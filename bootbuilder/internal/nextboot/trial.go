@@ -15,7 +15,7 @@ func (p *planner) trial(x Entry, may bool) bool {
 		p.startXen(x)
 		return true
 	}
-	if may {
+	if may && !p.in.noArm {
 		p.arm(x)
 	}
 	if p.in.Refused || p.in.Remove || !may && !p.r.gens[p.g].Failed {
@@ -33,6 +33,18 @@ func (p *planner) trial(x Entry, may bool) bool {
 		}
 	}
 	return false
+}
+
+// disarm takes back a shot at a Xen entry that this run does not want: after a rollback, or where Xen
+// is switched off.
+func (p *planner) disarm() {
+	armed := p.in.Vars.OneShot
+	if armed == "" || p.d.OneShot != "" || p.in.noArm || !p.in.CanArm || !(p.in.Policy == Trial || p.in.Remove) {
+		return
+	}
+	if _, what := p.r.means(armed, true); what == xenValue {
+		p.d.Disarm = true
+	}
 }
 
 // startProven makes loader.conf start the Xen entry of another generation than the default one.
@@ -54,6 +66,9 @@ func (p *planner) arm(x Entry) {
 			return
 		}
 	} else if toplevel != "" && toplevel == p.in.Tried {
+		if toplevel == p.in.OnXen {
+			return // its trial goes on
+		}
 		p.warn(AlreadyTried, "xen-boot-builder try "+x.ID()+" starts it once more",
 			"%s on Xen was started on trial and was not blessed: it is not tried again", p.name(p.g))
 		return
@@ -72,7 +87,7 @@ func OneShotFor(e Entry, v Version) string {
 	variants := v.behaviours()
 	id := variants[0].id(e)
 	for _, b := range variants {
-		if b.id(e) != id || !b.matches(id, e) {
+		if b.id(e) != id || !b.matches(id, b.row(e)) {
 			return ValueFor(e)
 		}
 	}

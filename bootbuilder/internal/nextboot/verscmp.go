@@ -18,7 +18,7 @@ func compareVersions(a, b string) int {
 		if a == "" || b == "" {
 			return cmp.Compare(len(a), len(b))
 		}
-		for _, mark := range []byte("-^.") {
+		for _, mark := range [...]byte{'-', '^', '.'} {
 			if c := skipMark(&a, &b, mark); c != 0 {
 				return c
 			}
@@ -43,7 +43,7 @@ func compareVersions(a, b string) int {
 
 // skipMark drops a mark that both begin with. Where only one does, that one is older.
 func skipMark(a, b *string, mark byte) int {
-	x, y := strings.HasPrefix(*a, string(mark)), strings.HasPrefix(*b, string(mark))
+	x, y := *a != "" && (*a)[0] == mark, *b != "" && (*b)[0] == mark
 	switch {
 	case x && y:
 		*a, *b = (*a)[1:], (*b)[1:]
@@ -72,5 +72,5 @@ func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 func notInVersion(r rune) bool {
-	return r >= 0x80 || !isDigit(byte(r)) && !isLetter(byte(r)) && !strings.ContainsRune("~-^.", r)
+	return r >= 0x80 || !isDigit(byte(r)) && !isLetter(byte(r)) && r != '~' && r != '-' && r != '^' && r != '.'
 }

@@ -46,6 +46,7 @@ func (v Version) String() string {
 
 // behaviour is what differs between versions of systemd-boot, as far as it decides here.
 type behaviour struct {
+	quotesStay     bool // single quotes around a value of loader.conf are a part of it
 	counterInID    bool // an entry's id has its boot counter
 	keepsCase      bool // the id of an entry with a counter is not lowered, while what names it is
 	knowsPreferred bool // there is a key preferred, and LoaderEntryPreferred
@@ -55,9 +56,10 @@ type behaviour struct {
 //
 // Ids lost their counters in 259 (systemd's PR 38897), and in stable releases between 257.7,
 // which has them (issue 38813), and 257.13, which has not; 258.3 has not (issue 40192).
-// 257.13 forgets to lower such an id, 262 does not. preferred came in 260 (PR 40324).
+// Single quotes are taken off since 255 or 256. 257.13 forgets to lower such an id, 262 does not. preferred came in 260 (PR 40324).
 func (v Version) behaviours() []behaviour {
 	var (
+		before255 = behaviour{counterInID: true, quotesStay: true}
 		before257 = behaviour{counterInID: true}
 		before260 = behaviour{keepsCase: true}
 		since260  = behaviour{knowsPreferred: true}
@@ -65,7 +67,11 @@ func (v Version) behaviours() []behaviour {
 	switch {
 	case v.Major == 0:
 		return []behaviour{since260, before260, before257}
-	case v.Major < 257, v.Major == 257 && v.Minor <= 7:
+	case v.Major < 255:
+		return []behaviour{before255}
+	case v.Major < 257:
+		return []behaviour{before257, before255}
+	case v.Major == 257 && v.Minor <= 7:
 		return []behaviour{before257}
 	case v.Major == 257 && v.Minor < 13, v.Major == 258 && v.Minor < 3:
 		return []behaviour{before260, before257}

@@ -34,15 +34,18 @@ func Unprintable(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
 }
 
-// Parse reads the assignments; of a key that is there more often, the last one counts.
+// Parse reads the assignments, up to the first NUL; of a key that is there more often, the last
+// one counts. A carriage return ends a line too.
 func Parse(text string) map[string]string {
+	text, _, _ = strings.Cut(text, "\x00")
 	values := make(map[string]string)
-	for line := range strings.Lines(text) {
-		line = strings.Trim(line, " \t\r\n")
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = strings.Trim(line, " \t")
 		key, value, ok := strings.Cut(line, "=")
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
 		}
+		value = strings.TrimLeft(value, "=")
 		if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
 			value = value[1 : n-1]
 		}

@@ -38,6 +38,10 @@ func TestParse(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+	got = Parse("A==1\rB=\"=2\"\r\n \tC= 3 \n#D=4\n\x00E=5")
+	if d := cmp.Diff(map[string]string{"A": "1", "B": "=2", "C": " 3"}, got); d != "" {
+		t.Error(d)
+	}
 }
 
 func FuzzRoundTrip(f *testing.F) {

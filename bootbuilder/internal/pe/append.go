@@ -86,11 +86,16 @@ func (im *Image) assemble(l *layout, debug patch, add []NewSection, headers []Se
 	if im.directories() > securityDirectory {
 		a.security = int64(im.securityEntry())
 	}
-	a.push(part{data: im.newHead(l, headers)})
+	a.base = base{im.r, im.size}
+	a.original = []Patch{{0, im.raw}, {debug.off, debug.old}}
+	a.head = im.newHead(l, headers)
+	a.push(part{data: a.head})
 	if l.shift > 0 {
 		a.push(part{size: l.firstRaw + l.shift - l.tableEnd})
 	} else {
-		a.push(part{src: im.r, off: l.tableEnd, size: l.firstRaw - l.tableEnd})
+		rest := max(l.tableEnd, int64(len(im.raw)))
+		a.push(part{size: rest - l.tableEnd}) // where the headers of sections were that are left out
+		a.push(part{src: im.r, off: rest, size: l.firstRaw - rest})
 	}
 	a.push(part{src: im.r, off: l.firstRaw, size: debug.off - l.firstRaw})
 	a.push(part{data: debug.data})

@@ -16,6 +16,16 @@ type Assembly struct {
 	size     int64
 	checkSum int64 // where the CheckSum lies in the file
 	security int64 // where the Security directory's entry lies, 0 where there is none
+
+	base     base
+	head     []byte  // of the new image, up to the end of its section table
+	original []Patch // what was read of the base when this was planned; its head comes first
+}
+
+// base is the file that sections are added to.
+type base struct {
+	r    io.ReaderAt
+	size int64
 }
 
 // part is a piece of a file: bytes held, or read from src, or else zeros.
@@ -31,7 +41,7 @@ func (a *Assembly) push(p part) {
 	if p.data != nil {
 		p.size = int64(len(p.data))
 	}
-	if p.size > 0 {
+	if p.size > 0 || p.name != "" { // an empty section has a digest too
 		a.parts = append(a.parts, p)
 		a.size += p.size
 	}
@@ -78,6 +88,11 @@ func (a *Assembly) stream(use func([]byte) error) error {
 
 // stream hands out a part by way of buf.
 func (p part) stream(buf []byte, use func([]byte) error) error {
+	return p.streamBy(buf, func(b []byte, off int64) error { return readFull(p.src, b, off) }, use)
+}
+
+// streamBy is stream with another way of reading src.
+func (p part) streamBy(buf []byte, read func([]byte, int64) error, use func([]byte) error) error {
 	if p.data != nil {
 		return use(p.data)
 	}
@@ -87,7 +102,7 @@ func (p part) stream(buf []byte, use func([]byte) error) error {
 	for done := int64(0); done < p.size; {
 		chunk := buf[:min(p.size-done, int64(len(buf)))]
 		if p.src != nil {
-			if err := readFull(p.src, chunk, p.off+done); err != nil {
+			if err := read(chunk, p.off+done); err != nil {
 				if p.name != "" {
 					return fmt.Errorf("read the %d bytes of section %q: %w", p.size, p.name, err)
 				}

@@ -48,15 +48,13 @@ func AttachSignature(f ReadWriterAt, size int64, pkcs7 []byte) (int64, error) {
 	case newSize > maxImage:
 		return 0, fmt.Errorf("attach signature: %w", errTooBig)
 	}
-	var entry [directorySize]byte
-	binary.LittleEndian.PutUint32(entry[:], uint32(start))
-	binary.LittleEndian.PutUint32(entry[4:], uint32(len(table)))
+	entry := securityDirectoryEntry(start, int64(len(table)))
 	// Padding and table are one write, directly behind the image.
 	tail := append(make([]byte, start-size), table...)
 	if _, err := f.WriteAt(tail, size); err != nil {
 		return 0, fmt.Errorf("attach signature: %w", err)
 	}
-	if _, err := f.WriteAt(entry[:], int64(im.securityEntry())); err != nil {
+	if _, err := f.WriteAt(entry, int64(im.securityEntry())); err != nil {
 		return 0, fmt.Errorf("attach signature: %w", err)
 	}
 	if err := fixChecksum(f, newSize, int64(im.opt+optCheckSum)); err != nil {

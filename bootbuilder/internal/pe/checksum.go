@@ -31,6 +31,13 @@ func (c *checksum) add(p []byte) {
 	}
 }
 
+// put counts bytes at an offset where zeros were added before.
+func (c *checksum) put(off int64, p []byte) {
+	for i, b := range p {
+		c.sum += uint64(b) << (8 * ((off + int64(i)) % 2))
+	}
+}
+
 func (c *checksum) value() uint32 {
 	sum := c.sum
 	if c.length%2 == 1 {

@@ -11,5 +11,5 @@
 //
 // Left out: PE32, other machines than x86-64 and AArch64, COFF objects, page hashes,
 // making PKCS #7 signatures (this package attaches them) and verifying them. Names of
-// more than eight bytes ("/123") are not looked up in the string table.
+// more than eight bytes ("/123") are looked up in the string table for debug sections only.
 package pe

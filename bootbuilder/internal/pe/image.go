@@ -30,6 +30,7 @@ const (
 	coffOptionalSize = 16
 
 	optInitializedData  = 8
+	optEntryPoint       = 16
 	optSectionAlignment = 32
 	optFileAlignment    = 36
 	optSizeOfImage      = 56
@@ -70,7 +71,8 @@ func (m Machine) String() string {
 type Image struct {
 	r        io.ReaderAt
 	size     int64
-	head     []byte // the file up to the end of the section table
+	raw      []byte // the file up to the end of the section table
+	head     []byte // the same, without the sections that are to be left out
 	coff     int    // where the COFF header starts in head
 	opt      int    // where the optional header starts
 	table    int    // where the section table starts
@@ -94,6 +96,10 @@ func Parse(r io.ReaderAt, size int64) (*Image, error) {
 	}
 	for at := im.table; at < len(im.head); at += sectionHeaderSize {
 		s := decodeSection(im.head[at:])
+		if s.Offset == 0 && s.Size != 0 {
+			// EDK II hashes the file's start for it once more, others nothing.
+			return nil, fmt.Errorf("read PE headers: section %q has %d bytes of content, but no place in the file", s.Name, s.Size)
+		}
 		if s.inFile() && int64(s.Offset)+int64(s.Size) > size {
 			return nil, fmt.Errorf("read PE headers: section %q ends at byte %d of a file of %d",
 				s.Name, int64(s.Offset)+int64(s.Size), size)
@@ -157,6 +163,7 @@ func (im *Image) readHead() error {
 	if im.head, err = readAt(im.r, 0, end); err != nil {
 		return fmt.Errorf("read PE headers: %w", err)
 	}
+	im.raw = im.head
 	optional := im.head[im.opt:im.table]
 	switch {
 	case len(optional) >= 2 && binary.LittleEndian.Uint16(optional) == magicPE32:

@@ -103,7 +103,8 @@ func (im *Image) measureHeaders(l *layout, lowestVA int64) error {
 		return fmt.Errorf("no room for headers of %d bytes in memory: a section is loaded at %d", l.sizeOfHeaders, lowestVA)
 	}
 	// Bound imports and the like may live behind the section table.
-	room, err := readAt(im.r, end, int(min(l.tableEnd, l.firstRaw)-end))
+	end = int64(len(im.raw))
+	room, err := readAt(im.r, end, int(max(min(l.tableEnd, l.firstRaw)-end, 0)))
 	if err != nil {
 		return fmt.Errorf("read PE headers: %w", err)
 	}
@@ -170,8 +171,8 @@ func (l *layout) moved(off int64) (int64, bool) {
 
 // patch is what replaces the bytes at off of the old file.
 type patch struct {
-	off  int64
-	data []byte
+	off       int64
+	data, old []byte
 }
 
 func (p patch) end() int64 { return p.off + int64(len(p.data)) }
@@ -197,6 +198,7 @@ func (im *Image) moveDebugDirectory(l *layout) (patch, error) {
 		if err != nil {
 			return none, fmt.Errorf("read debug directory: %w", err)
 		}
+		old := bytes.Clone(dir)
 		for e := dir; len(e) >= debugEntrySize; e = e[debugEntrySize:] {
 			field := e[debugEntryPointer:]
 			old := binary.LittleEndian.Uint32(field)
@@ -206,7 +208,7 @@ func (im *Image) moveDebugDirectory(l *layout) (patch, error) {
 			}
 			binary.LittleEndian.PutUint32(field, uint32(moved))
 		}
-		return patch{off, dir}, nil
+		return patch{off, dir, old}, nil
 	}
 	return none, fmt.Errorf("the debug directory at address %#x lies outside of the sections", addr)
 }

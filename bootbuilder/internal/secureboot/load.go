@@ -18,14 +18,10 @@ import (
 // maxKeyFile bounds what is read of a key or certificate file, in bytes.
 const maxKeyFile = 1 << 20
 
-// Warning is something about a key or certificate that does not keep it from
-// signing, as one line of text.
-type Warning string
-
 // LoadKeyPair reads an RSA private key (PEM, PKCS#1 or PKCS#8, not encrypted) and
 // its certificate (PEM or DER). Of several certificates in a file the first is
-// the signer's. It warns of a key file that others than its owner may read, and of
-// a certificate outside its validity, which firmware does not look at.
+// the signer's. It warns of a key file that others than its owner may read, and of what
+// [CertificateWarnings] finds.
 func LoadKeyPair(keyFile, certFile string) (*KeyPair, []Warning, error) {
 	key, mode, err := loadKey(keyFile)
 	if err != nil {
@@ -39,26 +35,20 @@ func LoadKeyPair(keyFile, certFile string) (*KeyPair, []Warning, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading signing key %s with %s: %w", keyFile, certFile, err)
 	}
-	var warnings []Warning
-	warn := func(format string, args ...any) {
-		warnings = append(warnings, Warning(fmt.Sprintf(format, args...)))
-	}
-	if open := mode.Perm() & 0o077; open != 0 {
-		warn("signing key %s is open to others than its owner (mode %04o)", keyFile, mode.Perm())
-	}
-	switch now := time.Now(); {
-	case now.Before(cert.NotBefore):
-		warn("certificate %s is not valid before %s", certFile, cert.NotBefore.Format(time.DateOnly))
-	case now.After(cert.NotAfter):
-		warn("certificate %s was not valid after %s", certFile, cert.NotAfter.Format(time.DateOnly))
-	}
+	warnings := append(keyWarnings(keyFile, mode), CertificateWarnings(cert, certFile, time.Now())...)
 	return pair, warnings, nil
 }
 
 // LoadBundle reads the db key of a directory that sbctl made, such as /var/lib/sbctl.
 func LoadBundle(dir string) (*KeyPair, []Warning, error) {
+	return LoadKeyPair(BundleFiles(dir))
+}
+
+// BundleFiles names the db key of a directory that sbctl made, and its certificate, which is all
+// that planning and verifying take.
+func BundleFiles(dir string) (keyFile, certFile string) {
 	db := filepath.Join(dir, "keys", "db")
-	return LoadKeyPair(filepath.Join(db, "db.key"), filepath.Join(db, "db.pem"))
+	return filepath.Join(db, "db.key"), filepath.Join(db, "db.pem")
 }
 
 // LoadCertificate reads the first certificate of a file, PEM or DER.

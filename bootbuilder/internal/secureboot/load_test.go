@@ -122,7 +122,7 @@ func TestLoadKeyPairWarns(t *testing.T) {
 				t.Fatalf("warnings %q, want %q", warnings, c.want)
 			}
 			for i, want := range c.want {
-				if !strings.Contains(string(warnings[i]), want) {
+				if !strings.Contains(warnings[i].Text, want) {
 					t.Errorf("warning %q, want one with %q", warnings[i], want)
 				}
 			}

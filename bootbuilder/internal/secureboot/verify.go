@@ -45,6 +45,12 @@ func Verify(r io.ReaderAt, size int64, cert *x509.Certificate) error {
 	if err != nil {
 		return unreadable(err)
 	}
+	return verifyTable(table, func() ([sha256.Size]byte, error) { return pe.Authentihash(r, size) }, cert)
+}
+
+// verifyTable judges the signatures of an attribute certificate table, and asks for the image's
+// Authentihash only where there is one to judge.
+func verifyTable(table []byte, authentihash func() ([sha256.Size]byte, error), cert *x509.Certificate) error {
 	if len(table) == 0 {
 		return ErrUnsigned
 	}
@@ -52,7 +58,7 @@ func Verify(r io.ReaderAt, size int64, cert *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	digest, err := pe.Authentihash(r, size)
+	digest, err := authentihash()
 	if err != nil {
 		return unreadable(err)
 	}

@@ -87,7 +87,11 @@ func TestVerifyRefusesEveryChangedByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			signed := sign(t, image, db)
-			for at := range signed {
+			step := 1
+			if testing.Short() {
+				step = 7 // seconds of RSA
+			}
+			for at := 0; at < len(signed); at += step {
 				for _, flip := range []byte{0x01, 0xff} {
 					changed := patch(signed, at, signed[at]^flip)
 					if verify(changed, db.cert) == nil && !equivalent(changed, signed) {

@@ -20,8 +20,11 @@ func IsUnfinished(name string) bool { return unfinished.MatchString(path.Base(na
 // unfinishedName takes one slot of the directory above.
 func unfinishedName(n int) string { return fmt.Sprintf("XENBB%03d.TMP", n) }
 
-// spareSlots is how many more slots a new directory gets than the change needs; without them it is 4 KiB long at least.
-const spareSlots = 126
+// A new directory gets so many slots more than the change needs, and is 4 KiB long at least.
+const (
+	spareSlots = 64
+	leastSlots = 128
+)
 
 // directorySize is how long a new directory has to be for the files that the change puts there, and some more.
 func (p *planner) directorySize(dir Place) int64 {
@@ -31,7 +34,7 @@ func (p *planner) directorySize(dir Place) int64 {
 			n += slots(t.Name)
 		}
 	}
-	return (n + spareSlots) * slotSize
+	return max(leastSlots, n+spareSlots) * slotSize
 }
 
 // makeDirectories makes those that are missing.
@@ -44,16 +47,13 @@ func (p *planner) makeDirectories() {
 		size := p.directorySize(dir)
 		p.do(OpMkdir, temp)
 		cluster := p.account(dir.FS).space.Cluster
-		long := cluster > 0 && size > cluster
-		if long {
-			p.step(Step{Op: OpLengthen, Place: temp, Size: p.account(dir.FS).space.Rounded(size)})
-		}
-		p.do(OpFlushTables, Place{dir.FS, "."})
-		if long {
-			p.do(OpSyncDir, temp)
-		}
+		p.do(OpFlushTables, Place{dir.FS, "."}) // its first cluster is its own
 		if parent.Name != "." {
-			p.do(OpSyncDir, parent)
+			p.do(OpSyncDir, parent) // and holds no garbage; with it comes the name
+		}
+		if cluster > 0 && size > cluster {
+			p.step(Step{Op: OpLengthen, Place: temp, Size: p.account(dir.FS).space.Rounded(size)})
+			p.do(OpSyncDir, temp)
 		}
 		p.step(Step{Op: OpRename, Place: temp, To: dir.Name})
 		p.do(OpSyncDir, dir) // a rename leaves its start open: that is written with its own inode

@@ -24,7 +24,7 @@ func padTo(text []byte, size int) []byte {
 // end, or blanks behind the line that changed. grow is the length to which the file has to be brought with
 // newlines before. ok is false where there is no such way.
 func Fit(old, text []byte) (fitted []byte, grow int, ok bool) {
-	for _, size := range []int{len(old), len(text)} {
+	for _, size := range []int{len(old), len(padTo(text, 0))} {
 		fitted = padTo(text, size)
 		if size < len(old) || len(fitted) != size {
 			continue

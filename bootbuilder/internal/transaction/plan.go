@@ -102,6 +102,12 @@ func (p *planner) look() error {
 			t.made = true
 		}
 	}
+	if l := c.LoaderConf; l != nil && l.Before != nil && len(l.Before) == 0 {
+		p.drops = append(p.drops, l.Place)
+		made := *l
+		made.Before, made.Detour = nil, nil
+		c.LoaderConf = &made
+	}
 	for _, b := range c.Blank {
 		old, err := esp.ReadFile(b.FS, b.Name, maxText)
 		if err != nil {

@@ -312,11 +312,15 @@ func (r *runner) giveUp(at phase) {
 			}
 		}
 	}
+	flushed := true
 	for _, a := range r.steps.spaces {
-		_ = a.fsys.Flush()
+		flushed = a.fsys.Flush() == nil && flushed
 	}
-	_ = r.release()
-	_ = r.close()
+	// What could not be brought off the disk is held for as long as the process lives: that is as good as it gets.
+	if flushed {
+		_ = r.release()
+		_ = r.close()
+	}
 }
 
 // close closes what was written. All of it is on the disk by now.

@@ -7,5 +7,7 @@
 // and times of creation and access.
 //
 // The bytes may be hostile. No input makes it panic, run without end, or take more
-// memory than a small multiple of a directory's or a file allocation table's size.
+// memory than a small multiple of a directory's or a file allocation table's size. A chain is
+// followed no further than it is read, and no cluster twice: where two chains meet, the
+// later one is damaged.
 package fat

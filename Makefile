@@ -1,0 +1,6 @@
+.PHONY: build short test golden ci
+build: ; go build -trimpath -ldflags=-s -o xen-boot-builder ./cmd/xen-boot-builder
+short: ; go vet ./... && go test -short ./...
+test: ; go test ./...
+golden: ; go test ./cmd/xen-boot-builder -run 'TestUsage|TestScripts' -update
+ci: ; .ci/run

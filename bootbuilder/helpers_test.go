@@ -1,6 +1,0 @@
-package bootbuilder_test
-
-import "context"
-
-// ctx is for runs that nobody interrupts.
-var ctx = context.Background()

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+)
+
+// sysfs is where Linux says whether it runs on Xen.
+const sysfs = "/sys"
+
+// machine is the running system: where its EFI variables and sysfs are, or what the flags say.
+func (c *commandLine) machine() bootbuilder.Machine {
+	return bootbuilder.Machine{Root: c.root, EFIVars: c.efivars(), Sys: sysfs, Today: time.Now()}
+}
+
+// runBless says of the entry that was started that it has proven itself.
+func runBless(ctx context.Context, c *commandLine, ui *ui) error {
+	if c.blessCheck != "" {
+		if err := runCheck(ctx, c.blessCheck); err != nil {
+			return bootbuilder.WithHint(fmt.Errorf("not blessed: %w", err), "the check of --check refused; after a reboot what has proven itself starts again")
+		}
+	}
+	var elsewhere error // of an ESP that has nothing of what was started
+	blessed := false
+	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
+		r, err := bootbuilder.Bless(ctx, target, c.machine())
+		if err != nil {
+			elsewhere = err
+			return nil
+		}
+		blessed = true
+		if c.json {
+			return ui.printJSON(r)
+		}
+		if c.verbosity != quiet {
+			word := "has proven itself already"
+			if r.Changed {
+				word = "has proven itself, and starts by default"
+			}
+			ui.printf("%s on Xen %s %s\n", printable(r.Entry), printable(r.XenVersion), word)
+		}
+		return nil
+	}, func(string, error) {})
+	if err == nil && !blessed {
+		err = elsewhere
+	}
+	return err
+}
+
+// runCheck runs the command of --check by a shell: it may refuse.
+func runCheck(ctx context.Context, command string) error {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", command, err, strings.TrimSpace(string(output)))
+	}
+	return nil
+}
+
+// runTry starts an entry once.
+func runTry(ctx context.Context, c *commandLine, ui *ui) error {
+	if c.efivars() == "" {
+		return usageError{error: errors.New("try is for the running system: without --root and --esp-image")}
+	}
+	return c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
+		r, err := bootbuilder.Try(ctx, target, c.machine(), c.args[0])
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return ui.printJSON(r)
+		}
+		ui.printf("next boot: %s, once; after that: %s\n", printable(r.Entry), printable(orDash(r.Then.Entry)))
+		return nil
+	}, func(string, error) {})
+}
