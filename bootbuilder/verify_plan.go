@@ -54,7 +54,7 @@ func (i *inspector) layouts() []Layout {
 func (i *inspector) comparePlan(lay Layout, p *Plan) {
 	for n, e := range i.inv.Entries {
 		status := &i.result.Entries[n]
-		if e.Layout != lay || status.Health != OK {
+		if e.Layout != lay || status.Health != OK || status.Variant != "" {
 			continue
 		}
 		status.fault(Outdated, i.outdated(e, p))

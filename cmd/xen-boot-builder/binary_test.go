@@ -28,7 +28,10 @@ func TestBinary(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, binary){
 		"faults":        testFaults,
 		"no-op":         testNoOp,
+		"steps":         testSteps,
 		"two at once":   testTwoAtOnce,
+		"fails halfway": testFailsHalfway,
+		"waits":         testWaits,
 		"terminated":    testTerminated,
 		"second signal": testSecondSignal,
 		"progress bar":  testProgressBar,

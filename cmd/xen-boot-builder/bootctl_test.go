@@ -68,9 +68,9 @@ func testBootctl(t *testing.T, b binary) {
 		}
 		// An image's version is made from bootspec and profile link, and the fixture's link is of today.
 		day := regexp.MustCompile(`[-0-9]+$`)
-		version, e.second.Version = day.ReplaceAllString(version, "DAY"), day.ReplaceAllString(e.second.Version, "DAY")
+		e.second.Version = day.ReplaceAllString(e.second.Version, "DAY")
 		want := bootctlEntry{
-			ID: filepath.Base(image[0]), Title: title, Version: version, SortKey: "nixos",
+			ID: filepath.Base(image[0]), Title: title, Version: day.ReplaceAllString(version, "DAY"), SortKey: "nixos",
 			Path:    filepath.Join(e.esp, "EFI/Linux", filepath.Base(image[0])),
 			Linux:   strings.TrimPrefix(image[0], e.installed+"/"),
 			Options: "xen.efi",

@@ -36,8 +36,8 @@ func commands() []command {
 			details: lines(
 				"Newest first, one line for each: number, day of the build, versions of Linux and",
 				"Xen, layout, what it takes for itself on the partition, and its state. A star is",
-				"before what starts next, > before what runs. Without --root of the system that the",
-				"partition belongs to, it shows what the entries themselves say.",
+				"before what starts next, > before what runs. Where --root is not the system that",
+				"the partition belongs to, it shows what the entries themselves say.",
 			),
 			reads: true,
 			run:   runList,
@@ -83,7 +83,7 @@ func commands() []command {
 			details: lines(
 				"Writes LoaderEntryOneShot, which systemd-boot forgets by itself: a hang, a panic",
 				"or a power cycle leads back to what loader.conf starts. ID is one that list",
-				"shows.",
+				"shows, or the number of a generation.",
 			),
 			args: []string{"ID"},
 			run:  runTry,

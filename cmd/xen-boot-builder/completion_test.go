@@ -32,16 +32,16 @@ var (
 	// testFlags are the flags of each command.
 	testFlags = map[string][]string{
 		"install": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--from", "--generation", "--layout",
-			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets",
-			"--sign-unverified-initrds", "--keep-debug", "--pcrlock-dir", "--dry-run", "-n", "--verbosity", "--json", "--color",
-			"--config", "--version", "--help", "-h"},
-		"list": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version",
-			"--help", "-h"},
-		"verify": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--sign-cert", "--pki-bundle", "--json",
-			"--color", "--config", "--version", "--help", "-h"},
-		"try": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--json", "--color", "--config", "--version", "--help", "-h"},
-		"bless": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--check", "--verbosity", "--json", "--color",
-			"--config", "--version", "--help", "-h"},
+			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets", "--variant",
+			"--sign-unverified-initrds", "--keep-debug", "--pcrlock-dir", "--dry-run", "-n", "--full", "--verbosity", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"list":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"diff":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--full", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"status": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"try":    {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--json", "--color", "--config", "--version", "--help", "-h"},
+		"bless": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--check", "--verbosity", "--json", "--color", "--config",
+			"--version", "--help", "-h"},
+		"verify": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--sign-cert", "--pki-bundle", "--verbosity", "--json", "--color", "--config",
+			"--version", "--help", "-h"},
 		"remove": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--pcrlock-dir", "--dry-run", "-n", "--verbosity",
 			"--json", "--color", "--config", "--version", "--help", "-h"},
 		"version": {"--json", "--color", "--version", "--help", "-h"},
@@ -70,6 +70,7 @@ func completionCases() []completionCase {
 		{[]string{"in"}, []string{"info", "install"}},
 		{[]string{"install", ""}, testVerbosities},
 		{[]string{"remove", ""}, testVerbosities},
+		{[]string{"verify", ""}, testVerbosities},
 		{[]string{"list", ""}, nil},
 		{[]string{"info", ""}, nil},
 		{[]string{"install", "info", ""}, nil},
@@ -81,7 +82,6 @@ func completionCases() []completionCase {
 		{[]string{"--verbosity", "d"}, []string{"debug", "default"}},
 		{[]string{"list", "--color", ""}, []string{"auto", "always", "never"}},
 		{[]string{"--limit", ""}, nil},
-		{[]string{"--run-initrd-secrets", "in"}, []string{"info", "install"}}, // its value may be left out
 		{[]string{"--esp", ""}, []string{"directory"}},
 		{[]string{"--sign-key", ""}, []string{"file", "directory"}},
 		// The value of a flag is not a command, and a command may stand behind flags.
@@ -133,8 +133,6 @@ func TestCompletionBash(t *testing.T) {
 		// bash takes these apart itself.
 		completionCase{[]string{"--layout", "=", "un"}, []string{"unified"}},
 		completionCase{[]string{"--layout", "="}, []string{"auto", "shared", "embedded", "unified"}},
-		completionCase{[]string{"--run-initrd-secrets", "="}, []string{"auto", "run", "never"}},
-		completionCase{[]string{"--run-initrd-secrets", "=", "run", "ver"}, []string{"verify", "version"}},
 		completionCase{[]string{"--esp", "=", "list", "ver"}, []string{"verify", "version"}},
 	)
 	const driver = `set -u
@@ -158,11 +156,11 @@ func TestCompletionFish(t *testing.T) {
 	script := helpTopicFile(t, "fish", program+".fish")
 	cases := completionCases()
 	for name, flags := range testFlags {
-		want := slices.DeleteFunc(slices.Clone(flags), func(s string) bool { return !strings.HasPrefix(s, "--") })
+		long := slices.DeleteFunc(slices.Clone(flags), func(s string) bool { return !strings.HasPrefix(s, "--") })
 		if name == "install" {
-			want = append(want, "--run-initrd-secrets=") // with its value or without
+			long = append(long, "--run-initrd-secrets=") // fish has a form of its own for what may be left out
 		}
-		cases = append(cases, completionCase{[]string{name, "--"}, want})
+		cases = append(cases, completionCase{[]string{name, "--"}, long})
 	}
 	home := t.TempDir()
 	testCompletion(t, cases, func(dir string, line []string) ([]string, error) {
@@ -227,8 +225,6 @@ done
 		{"help zs", "help zsh"},
 		{"--layout un", "--layout unified"},
 		{"--layout=un", "--layout=unified"},
-		{"--run-initrd-secrets=nev", "--run-initrd-secrets=never"},
-		{"--run-initrd-secrets veri", "--run-initrd-secrets verify"},
 		{"--from lan", "--from lanzaboote"},
 		{"list --color nev", "list --color never"},
 		{"--esp fol", "--esp folio"}, // not folly, a file
