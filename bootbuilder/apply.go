@@ -12,7 +12,7 @@ import (
 // Record is what [Plan.Apply] really did, also where it failed or was interrupted.
 type Record struct {
 	done  transaction.Record
-	armed bool // LoaderEntryOneShot was written
+	armed bool // LoaderEntryOneShot was written or removed
 }
 
 // Bytes is how much was written to files.
@@ -42,6 +42,12 @@ func (p *Plan) Apply(ctx context.Context, sign Signer, observer Observer) (*Reco
 	record := &Record{done: done}
 	if err != nil {
 		return record, fileHint(err)
+	}
+	if p.arm.disarm {
+		if err := efivars.At(p.options.EFIVars).ClearOneShot(); err != nil {
+			return record, armHint(err)
+		}
+		record.armed = true
 	}
 	if p.arm.value != "" {
 		if err := efivars.At(p.options.EFIVars).SetOneShot(p.arm.value); err != nil {

@@ -64,6 +64,7 @@ func build(
 			if options.auto {
 				o.Layout = layout.Possible(options.Layout, out.Spec.System)
 			}
+			o.Variant = out.variant
 			unsigned = unsigned || o.Layout != options.Layout
 			files, err := b.buildOne(ctx, out.Generation, o)
 			if ctx.Err() != nil {

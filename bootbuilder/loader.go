@@ -102,7 +102,12 @@ func generationOf(g generation.Generation, current string) nextboot.Generation {
 }
 
 // meant is the index of the generation that NixOS' own choice means, or -1.
-func (w world) meant() int { return nextboot.Decide(w.input).Default }
+func (w world) meant() int {
+	if i, ok := nextboot.Chosen(w.input); ok {
+		return i
+	}
+	return -1
+}
 
 // after is the same world with what is planned.
 func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
@@ -119,7 +124,12 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 		}
 	}
 	in.Generations = append([]nextboot.Generation(nil), in.Generations...)
-	for i, o := range outcomes {
+	for _, o := range outcomes {
+		if o.variant.Name != "" && o.files != nil {
+			in.After = replaceEntry(in.After, plannedEntry(o))
+		}
+	}
+	for i, o := range mains(outcomes) {
 		g := &in.Generations[i]
 		g.Failed = o.skip.Failed()
 		if o.files != nil {
@@ -131,6 +141,17 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 		}
 	}
 	return in
+}
+
+// mains are the outcomes of generations, without their variants: as many as generations were found.
+func mains(outcomes []outcome) []outcome {
+	var list []outcome
+	for _, o := range outcomes {
+		if o.variant.Name == "" {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // plannedEntry is the entry that a generation will have.
@@ -167,7 +188,7 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 	}
 	add := func(fsys esp.FS, items []menu.Item) {
 		for _, i := range items {
-			e := nextboot.Entry{File: i.Base(), SortKey: i.SortKey, Version: i.Version, MachineID: i.MachineID, Kind: kindOf(i)}
+			e := readItem(i)
 			if own, ok := ours[installed.Place{FS: fsys, Name: i.File}]; ok {
 				e.Kind, e.Toplevel = nextboot.XenEntry, own.Toplevel
 				if own.IsImage() {
@@ -175,7 +196,7 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 				}
 				e.Dead = own.Broken != nil
 			}
-			e.Hidden = hidden(fsys, i)
+			e.Hidden = e.Hidden || hidden(fsys, i)
 			if e.Kind == nextboot.Stub {
 				e.Dead = e.Dead || deadStub(fsys, i)
 			}
@@ -190,6 +211,17 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 		add(target.ESP, inv.ESPMenu)
 	}
 	return list
+}
+
+// readItem reads what systemd-boot reads of an item.
+func readItem(i menu.Item) nextboot.Entry {
+	switch {
+	case i.Entry != nil:
+		return nextboot.ReadEntry(i.Base(), kindOf(i), i.Entry)
+	case i.Image != nil:
+		return nextboot.ReadImage(i.Base(), kindOf(i), i.Image.Text(".osrel"))
+	}
+	return nextboot.Entry{File: i.Base(), Kind: kindOf(i)}
 }
 
 func kindOf(i menu.Item) nextboot.Kind {
@@ -209,7 +241,7 @@ func hidden(fsys esp.FS, i menu.Item) bool {
 		return true
 	}
 	if i.Entry == nil {
-		return i.Title == "" || i.Version == "" && i.Image == nil
+		return false
 	}
 	for _, key := range []string{"efi", "linux", "uki"} {
 		value, ok := i.Entry.Get(key)

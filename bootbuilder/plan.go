@@ -10,6 +10,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
@@ -42,6 +43,7 @@ type outcome struct {
 	skip      *generation.Skip // nil if it gets an entry
 	files     *built           // nil if it doesn't
 	isDefault bool             // what NixOS' own choice means
+	variant   layout.Variant   // of an extra entry; empty for the generation's own
 }
 
 // resources are what a plan holds until it is closed.
@@ -119,19 +121,34 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		return nil, err
 	}
 	world.input.Proven, world.input.Tried = proofs(record), record.Trial
+	if options.Sys != "" && runsXen(options.Sys) {
+		world.input.OnXen = bootedSystem(res.root)
+	}
 	outcomes, err := choose(found.Generations, options, res.root, world.meant())
 	if err != nil {
 		return nil, err
 	}
+	outcomes = withVariants(outcomes, options.Variants, system)
 	reader := content.NewReader(res.root, target.Boot)
 	outcomes, advice, err := build(ctx, reader, outcomes, inventory, options, res.secrets)
 	if err != nil {
 		return nil, err
 	}
-	verdict := reconcile(outcomes, inventory, false).withSizes()
-	next := nextboot.Decide(world.after(outcomes, verdict))
-	change := changeOf(target, reader, outcomes, inventory, verdict, conf, next)
-	trial := armingOf(fw, next, outcomes)
+	var f fitted
+	for {
+		f = fit(target, reader, outcomes, inventory, conf, world)
+		var full *transaction.SpaceError
+		if !options.Fit || !errors.As(f.space(), &full) {
+			break
+		}
+		fewer, ok := withoutOldest(outcomes)
+		if !ok {
+			break
+		}
+		outcomes = fewer
+	}
+	verdict, next, change := f.verdict, f.next, f.change
+	trial := armingOf(fw, next, mains(outcomes))
 	if trial.toplevel != "" {
 		text, err := record.Try(trial.toplevel, options.Today.Format(time.DateOnly)).Encode()
 		if err != nil {
@@ -160,11 +177,15 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 // arming is what is started once, at the next boot only.
 type arming struct {
 	value    string // of LoaderEntryOneShot, "" to leave it
+	disarm   bool   // it names a trial that nobody wants any more: it is removed
 	toplevel string // of the generation on trial
 }
 
 // armingOf is what the decision puts on trial, unless that is armed already.
 func armingOf(fw firmwareState, d nextboot.Decision, outcomes []outcome) arming {
+	if d.Disarm && fw.canArm {
+		return arming{disarm: true}
+	}
 	if d.OneShot == "" || d.OneShot == fw.vars.OneShot || d.Trial < 0 || d.Trial >= len(outcomes) {
 		return arming{}
 	}
@@ -181,7 +202,7 @@ func (p *Plan) Changes() bool {
 }
 
 func (p *Plan) changes() bool {
-	return p.space != nil || len(p.change.Writes) > 0 || len(p.change.StalePayload) > 0 || p.verdict.removes() || p.conf.changed(p.next) || p.arm.value != ""
+	return p.space != nil || len(p.change.Writes) > 0 || len(p.change.StalePayload) > 0 || p.verdict.removes() || p.conf.changed(p.next) || p.arm != (arming{})
 }
 
 // Check says, without writing, what would keep [Plan.Apply] from succeeding: no disk space, a
@@ -208,7 +229,7 @@ func (p *Plan) Check() error {
 // none: nothing says that it has Xen. Nor is an entry that selects no generation.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
-		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.skip.Reason == UnknownGeneration {
+		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {

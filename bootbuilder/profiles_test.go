@@ -62,6 +62,9 @@ func TestProfilesLikeEntries(t *testing.T) {
 		for _, layout := range []bootbuilder.Layout{bootbuilder.LayoutShared, bootbuilder.LayoutUnified} {
 			t.Run(name+"/"+string(layout), func(t *testing.T) {
 				t.Parallel()
+				if name == "devicetree" && layout == bootbuilder.LayoutUnified {
+					t.Skip("Xen for aarch64 takes no section")
+				}
 				b := newProfiles(t, layout)
 				day := today()
 				for _, g := range generations {

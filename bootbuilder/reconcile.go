@@ -119,7 +119,7 @@ func keeps(o outcome) bool {
 		return false
 	}
 	switch o.skip.Reason {
-	case UnknownGeneration, NoExtension, OverLimit:
+	case UnknownGeneration, NoExtension, OverLimit, NoSpace:
 		return false
 	case BootspecMissing:
 		return !o.Gone

@@ -154,6 +154,7 @@ const (
 	KindKernel              = layout.Kernel
 	KindRamdisk             = layout.Ramdisk
 	KindDevicetree          = layout.Devicetree
+	KindExtra               = layout.Extra
 	KindImage               = layout.Image
 	KindConfig              = layout.Config
 	KindEntry               = layout.Entry
@@ -239,7 +240,8 @@ func (v reporter) report() *Report {
 	for i, o := range p.outcomes {
 		g := v.generation(o)
 		g.Facts = factsOf(o.Generation)
-		if before := previous(p.outcomes, i); before != nil && (g.State == Added || g.State == Changed) {
+		g.Variant = o.variant.Name
+		if before := previous(p.outcomes, i); before != nil && o.variant.Name == "" && (g.State == Added || g.State == Changed) {
 			g.Compared = compareGenerations(*before, o.Generation, p.options.Layout)
 		}
 		r.Generations = append(r.Generations, g)
@@ -320,8 +322,8 @@ func (v reporter) next() *NextReport {
 		then := v.start(d.Then)
 		n.Then = &then
 	}
-	if d.Trial >= 0 && d.Trial < len(v.p.outcomes) {
-		n.Trial = v.p.outcomes[d.Trial].ID
+	if all := mains(v.p.outcomes); d.Trial >= 0 && d.Trial < len(all) {
+		n.Trial = all[d.Trial].ID
 	}
 	return n
 }
@@ -330,7 +332,7 @@ func (v reporter) next() *NextReport {
 func (v reporter) start(s nextboot.Start) Start {
 	r := Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
 	for _, o := range v.p.outcomes {
-		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel {
+		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel || o.variant.Name != "" {
 			continue
 		}
 		f := factsOf(o.Generation)

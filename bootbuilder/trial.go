@@ -251,8 +251,14 @@ func (t *trial) booted() string {
 	if t.root == nil {
 		return ""
 	}
-	toplevel, err := t.root.Resolve("/run/booted-system")
-	if err != nil || toplevel == "/run/booted-system" {
+	return bootedSystem(t.root)
+}
+
+// bootedSystem is where NixOS notes which toplevel was booted.
+func bootedSystem(root *nixroot.Root) string {
+	const link = "/run/booted-system"
+	toplevel, err := root.Resolve(link)
+	if err != nil || toplevel == link {
 		return ""
 	}
 	return toplevel

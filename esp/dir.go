@@ -17,6 +17,9 @@ type Dir struct {
 	dir  string
 	root *os.Root
 	fat  bool // the file system does not tell letter cases apart by itself
+	// subs are directories that were opened once: [os.Root] opens every directory on the way to a
+	// file, each time, and hundreds of files lie in four of them.
+	subs *subRoots
 }
 
 // OpenDir opens the directory that a boot file system is mounted on.
@@ -27,11 +30,14 @@ func OpenDir(dir string) (*Dir, error) {
 	}
 	var st unix.Statfs_t
 	err = unix.Statfs(dir, &st)
-	return &Dir{dir: dir, root: root, fat: err == nil && st.Type == unix.MSDOS_SUPER_MAGIC}, nil
+	return &Dir{dir: dir, root: root, fat: err == nil && st.Type == unix.MSDOS_SUPER_MAGIC, subs: &subRoots{}}, nil
 }
 
 // Close lets go of the directory.
-func (d *Dir) Close() error { return d.root.Close() }
+func (d *Dir) Close() error {
+	d.subs.forget()
+	return d.root.Close()
+}
 
 // Path is the file's name below the directory as it was given to [OpenDir].
 func (d *Dir) Path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
@@ -48,7 +54,8 @@ func (d *Dir) Open(name string) (File, error) {
 // openRegular opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
 func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 	f, err := folded(d, name, func(name string) (*os.File, error) {
-		return d.root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
+		root, base := d.at(name)
+		return root.OpenFile(base, flag|syscall.O_NONBLOCK, 0)
 	})
 	if err != nil {
 		return nil, d.wrap(err, name)
@@ -66,13 +73,19 @@ func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 
 // Stat describes a file or directory.
 func (d *Dir) Stat(name string) (fs.FileInfo, error) {
-	info, err := folded(d, name, d.root.Stat)
+	info, err := folded(d, name, func(name string) (fs.FileInfo, error) {
+		root, base := d.at(name)
+		return root.Stat(base)
+	})
 	return info, d.wrap(err, name)
 }
 
 // lstat describes a file or directory, and does not follow a link.
 func (d *Dir) lstat(name string) (fs.FileInfo, error) {
-	info, err := folded(d, name, d.root.Lstat)
+	info, err := folded(d, name, func(name string) (fs.FileInfo, error) {
+		root, base := d.at(name)
+		return root.Lstat(base)
+	})
 	return info, d.wrap(err, name)
 }
 

@@ -2,7 +2,6 @@ package esp
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -31,14 +30,20 @@ func (d *Dir) Update(name string) (Writer, error) {
 
 // Rename gives a file another name, replacing what stood there.
 func (d *Dir) Rename(from, to string) error {
+	defer d.subs.forget()
 	return d.wrap(d.root.Rename(d.find(from), d.find(to)), to)
 }
 
 // Remove deletes a file or an empty directory.
-func (d *Dir) Remove(name string) error { return d.wrap(d.root.Remove(d.find(name)), name) }
+func (d *Dir) Remove(name string) error {
+	if d.subs.has(name) {
+		defer d.subs.forget()
+	}
+	return d.wrap(d.root.Remove(d.find(name)), name)
+}
 
 // Drop deletes the name of a file or an empty directory, and holds it open.
-func (d *Dir) Drop(name string) (io.Closer, error) {
+func (d *Dir) Drop(name string) (Held, error) {
 	f, err := folded(d, name, func(name string) (*os.File, error) {
 		return d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	})
@@ -53,7 +58,10 @@ func (d *Dir) Drop(name string) (io.Closer, error) {
 }
 
 // Mkdir makes one directory.
-func (d *Dir) Mkdir(name string) error { return d.wrap(d.root.Mkdir(d.find(name), 0o755), name) }
+func (d *Dir) Mkdir(name string) error {
+	defer d.subs.forget()
+	return d.wrap(d.root.Mkdir(d.find(name), 0o755), name)
+}
 
 // dirFile is a file of a mounted file system.
 type dirFile struct{ *os.File }

@@ -29,11 +29,12 @@ buildGoModule (finalAttrs: {
       ../docs
       ../esp
       ../fixtures
+      ../internal
     ];
   };
 
   # .ci/vendor-hash tells whether it is right, and prints the right one.
-  vendorHash = "sha256-0jtgZUCzdThteKFdWRGJiWJDFPlt77nkIG4wjVC6aYc=";
+  vendorHash = "sha256-8KS2WEdxUHOFL0VLqFnSFosjYTd14kuE3DGqdozU1Eg=";
 
   # go.mod says which version of Go is needed; an older buildGoModule refuses by itself.
   subPackages = [ "cmd/xen-boot-builder" ];
@@ -54,7 +55,8 @@ buildGoModule (finalAttrs: {
 
   # The completions are made by the program itself, which a cross build can't run.
   postInstall = ''
-    installManPage docs/xen-boot-builder.8
+    sed "s/^\.Os$/.Os xen-boot-builder ${finalAttrs.version}/" docs/xen-boot-builder.8 > xen-boot-builder.8
+    installManPage xen-boot-builder.8
     install -Dm444 docs/report.schema.json -t $out/share/xen-boot-builder
   ''
   + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''

@@ -2,7 +2,6 @@ package fatimage
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -10,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/esp/fatimage/internal/fat"
 )
 
@@ -82,7 +82,12 @@ func (v *volume) Remove(name string) error {
 }
 
 // Drop is Remove: only Sync makes changes, all of them at once.
-func (v *volume) Drop(name string) (io.Closer, error) { return io.NopCloser(nil), v.Remove(name) }
+func (v *volume) Drop(name string) (esp.Held, error) { return held{}, v.Remove(name) }
+
+type held struct{}
+
+func (held) Sync() error  { return nil }
+func (held) Close() error { return nil }
 
 func (v *volume) remove(name string) error {
 	n, err := v.find(name)

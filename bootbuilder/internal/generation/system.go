@@ -222,6 +222,9 @@ func (s *System) inStore(toplevel, name string) error {
 	return nil
 }
 
+// CheckPath refuses a path that leads out of the store that a toplevel lies in.
+func (s *System) CheckPath(toplevel, name string) error { return s.inStore(toplevel, name) }
+
 // isToplevel reports whether a resolved path is a path of a Nix store, which is /nix/store but
 // for those who build Nix otherwise, and below /nix even there.
 func isToplevel(name string) bool {

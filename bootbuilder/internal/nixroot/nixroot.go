@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"sort"
+	"sync"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
@@ -23,6 +25,9 @@ import (
 type Root struct {
 	dir string
 	fd  *os.File
+
+	mu       sync.Mutex
+	resolved map[string]string
 }
 
 // Open opens the root directory.
@@ -37,7 +42,7 @@ func Open(dir string) (*Root, error) {
 		f.Close()
 		return nil, err
 	}
-	return &Root{dir: dir, fd: f}, nil
+	return &Root{dir: dir, fd: f, resolved: make(map[string]string)}, nil
 }
 
 // Close lets go of the directory.
@@ -95,7 +100,31 @@ func (r *Root) ReadDir(name string) ([]string, error) {
 
 // Resolve gives the absolute name inside the root that name leads to once all links
 // are followed. It is meant for naming things; open the result through the root.
+//
+// What was resolved once is remembered: generations share most of what they name.
 func (r *Root) Resolve(name string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if resolved, ok := r.resolved[name]; ok {
+		return resolved, nil
+	}
+	resolved, err := r.resolve(name)
+	if err == nil {
+		r.resolved[name] = resolved
+	}
+	return resolved, err
+}
+
+func (r *Root) resolve(name string) (string, error) {
+	// Most names have no links on the way: one call of the kernel's says so.
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
+	}
+	if fd, err := unix.Openat2(int(r.fd.Fd()), name, &how); err == nil {
+		unix.Close(fd)
+		return path.Clean("/" + name), nil
+	}
 	full, err := securejoin.SecureJoin(r.dir, name)
 	if err != nil {
 		return "", &fs.PathError{Op: "resolve", Path: r.Path(name), Err: err}
