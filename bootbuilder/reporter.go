@@ -139,7 +139,11 @@ func (v reporter) start(s nextboot.Start) Start {
 		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel || o.variant.Name != "" {
 			continue
 		}
-		r.of(o.ID, factsOf(o.Generation))
+		f := factsOf(o.Generation)
+		if e, ok := v.old[esp.KeyOf(o.ID)]; ok && f.XenVersion == "" { // its bootspec can't be read, or was not
+			f.XenVersion = factsInstalled(e).XenVersion
+		}
+		r.of(o.ID, f)
 	}
 	return r
 }
