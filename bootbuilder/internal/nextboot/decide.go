@@ -75,6 +75,7 @@ func (p *planner) plan() {
 		p.apply()
 	}
 	p.disarm()
+	p.forget()
 	p.mend()
 }
 
