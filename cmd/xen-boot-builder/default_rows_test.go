@@ -39,8 +39,9 @@ func TestDefaultRows(t *testing.T) {
 			if !regexp.MustCompile(row.stderr).MatchString(stderr) || row.stderr == "" && stderr != "" {
 				t.Errorf("stderr is %q, want %q", stderr, row.stderr)
 			}
-			want := m.names.Replace(row.starts)
-			if got := m.starts(); got != want {
+			got := m.starts()
+			want := cutCounter(m.names.Replace(row.starts))
+			if got != want {
 				t.Errorf("list says that %s starts, want %s", got, want)
 			}
 			if row.conf != "" {
@@ -105,7 +106,8 @@ func lanzabooteRows() []defaultRow {
 			m.lanzaboote(0)
 			m.mustRun()
 			m.add(2, noXen)
-			m.keepsConf(func() { m.lanzaboote(0) })
+			m.lanzaboote(0)
+			m.conf("default xen-*") // as nixpkgs' script and the first version of this program left it
 		}, starts: "S2"},
 		{name: "lanzaboote, Xen only in a specialisation", arrange: func(m *rowMachine) {
 			m.addSpecial(1, noXen, xen)
@@ -298,7 +300,7 @@ func confRows() []defaultRow {
 			m.add(1, noXen)
 			m.systemdBoot()
 			m.conf("default xen-generation-1-0123456789abcdef.efi")
-		}, starts: "N1"},
+		}, starts: "N1", stderr: "no generation has the Xen bootspec"},
 		{name: "remove without a root repairs", arrange: func(m *rowMachine) {
 			m.add(1, xen)
 			m.systemdBoot()
@@ -311,15 +313,16 @@ func confRows() []defaultRow {
 			m.conf("default xen-*")
 		}, args: []string{"--layout", "unified"}, starts: "X1"},
 		{name: "a hand-written entry with our xen.cfg", arrange: func(m *rowMachine) {
+			m.nixos.Names = fixtures.ContentHashNames
+			m.extra = []string{"EFI/extra/second.img"} // so that an initrd is ours
 			m.add(1, xen)
 			m.add(2, xen)
 			m.systemdBoot()
 			m.mustRun()
 			own := m.read("loader/entries/" + m.ids["X1"])
 			m.write("loader/entries/mine.conf", regexp.MustCompile(`(?m)^sort-key.*\n`).ReplaceAllString(own, ""))
-			m.drop(m.root.Toplevels()[0])
-			m.systemdBoot()
-		}, starts: "X2", stderr: "(?s).*", check: func(m *rowMachine) {
+			m.must(os.Remove(filepath.Join(m.esp, "loader/entries", m.ids["N1"])))
+		}, starts: "X2", check: func(m *rowMachine) {
 			if err := entryBoots(m.esp, filepath.Join(m.esp, "loader/entries/mine.conf")); err != nil {
 				m.problem("mine.conf: %v", err)
 			}
@@ -353,7 +356,7 @@ func noDefaultRows() []defaultRow {
 			arrange(m)
 			m.mustRun()
 			m.conf(c.line)
-		}, args: []string{"remove"}, starts: "N2"})
+		}, args: []string{"remove"}, starts: "N2", stderr: "(?s).*"})
 	}
 	return rows
 }
@@ -371,6 +374,7 @@ func countedRows() []defaultRow {
 		}, starts: "X1", stderr: "boot counting does not cover"},
 		{name: "preferred Xen of what counting gave up", arrange: func(m *rowMachine) {
 			counted(m)
+			m.nixos.Loader = []byte("#### LoaderInfo: systemd-boot 262 ####") // it knows preferred
 			m.add(1, xen)
 			m.add(2, xen)
 			m.systemdBoot()
@@ -407,6 +411,7 @@ type rowMachine struct {
 	nixos    fixtures.SystemdBoot
 	profile  string
 	params   string // a kernel parameter of the next generation
+	extra    []string
 	ids      map[string]string
 	names    *strings.Replacer
 	log      []string
@@ -454,7 +459,7 @@ func (m *rowMachine) bootDir() string {
 }
 
 func (m *rowMachine) system(kind string, number int) fixtures.System {
-	s := fixtures.System{Params: []string{"quiet", fmt.Sprintf("gen=%d", number), m.params}}
+	s := fixtures.System{Params: []string{"quiet", fmt.Sprintf("gen=%d", number), m.params}, ExtraInitrds: m.extra}
 	switch kind {
 	case xen:
 		s.Xen = &fixtures.Xen{}
@@ -513,15 +518,8 @@ func (m *rowMachine) lanzaboote(tries int) {
 	m.must(err)
 	for _, s := range stubs {
 		m.name("S", s.Toplevel, path.Base(s.Path))
+		m.name("X", s.Toplevel, fmt.Sprintf("xen-generation-%d.conf", s.Toplevel.Number))
 	}
-}
-
-// keepsConf runs an installer that leaves loader.conf alone.
-func (m *rowMachine) keepsConf(install func()) {
-	m.t.Helper()
-	was := m.read("loader/loader.conf")
-	install()
-	m.must(os.WriteFile(filepath.Join(m.esp, "loader/loader.conf"), []byte(was), 0o644))
 }
 
 // moveToBoot gives the machine an XBOOTLDR partition.
@@ -719,7 +717,7 @@ var judging sync.Mutex
 // judge asks real systemd-boot.
 func (m *rowMachine) judge(want string) {
 	m.t.Helper()
-	if os.Getenv("XBB_JUDGE") == "" || m.boot != "" {
+	if os.Getenv("XBB_JUDGE") == "" || m.boot != "" || !bytes.Contains(m.nixos.Loader, []byte("systemd-boot 252")) {
 		return
 	}
 	firmware.NeedChoose(m.t)
