@@ -64,6 +64,9 @@ func worldOf(
 	for _, g := range found {
 		w.input.Generations = append(w.input.Generations, generationOf(g, current))
 	}
+	if options.From == FromProfiles && len(bytes.TrimSpace(conf.text)) == 0 {
+		w.input.Conf = nil // there is none, or one that a run was about to make
+	}
 	w.input.After = w.input.Before
 	return w
 }

@@ -120,9 +120,6 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	if _, err := inv.list(espFS, path.Dir(bootname.LoaderConf)); err != nil {
 		return nil, err
 	}
-	if _, err := inv.list(boot, bootname.Entries); err != nil {
-		return nil, err
-	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
 	inv.Payload = slices.DeleteFunc(inv.Payload, inv.isStrange)
 	inv.neededByOthers(boot, inv.Menu, inv.Entries, inv.needed)
@@ -147,13 +144,13 @@ func (inv *Inventory) isStrange(p Place) bool {
 
 // payload lists the files that have names of ours.
 func (inv *Inventory) payload(fsys esp.FS, into *[]Place) error {
-	for _, dir := range []string{bootname.Payload, bootname.NixOS, bootname.Unified} {
+	for _, dir := range []string{bootname.Payload, bootname.NixOS, bootname.Unified, bootname.Entries} {
 		names, err := inv.list(fsys, dir)
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			if _, ok := bootname.Parse(name); ok {
+			if _, ok := bootname.Parse(name); ok || isAlias(fsys, name) {
 				*into = append(*into, Place{fsys, name})
 			}
 		}
@@ -195,7 +192,7 @@ func (inv *Inventory) list(fsys esp.FS, dir string) ([]string, error) {
 		name := path.Join(dir, d.Name())
 		switch {
 		case d.IsDir():
-		case esp.IsStaged(d.Name()):
+		case esp.IsStaged(d.Name()), isLeftoverAlias(fsys, name):
 			inv.Leftovers = append(inv.Leftovers, Place{fsys, name})
 		default:
 			names = append(names, name)
