@@ -144,7 +144,8 @@ func (p *Plan) keptOf(g *Generation) *installed {
 // planLoaderConf decides what loader.conf starts.
 func (p *Plan) planLoaderConf() {
 	l := &p.loader
-	if l.conf == nil {
+	// One that is blank was left by a run that was cut off while it made it.
+	if l.conf == nil || len(bytes.TrimSpace(l.before)) == 0 {
 		if p.options.From == FromProfiles {
 			p.makeDefault(esp.ParseLoaderConf([]byte(newLoaderConf)))
 		} else if len(p.bundles) > 0 {

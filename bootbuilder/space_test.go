@@ -29,7 +29,7 @@ func TestFormatSize(t *testing.T) {
 // TestSpaceErrorText: the error names the three largest things.
 func TestSpaceErrorText(t *testing.T) {
 	t.Parallel()
-	items := []bootbuilder.SpaceItem{{"EFI/xen/a.efi", 30 << 20}, {"EFI/xen/b.img", 20 << 20}, {"EFI/xen/c.efi", 1 << 20}, {"d.cfg", 300}, {"e.conf", 200}}
+	items := []bootbuilder.SpaceItem{{Name: "EFI/xen/a.efi", Size: 30 << 20}, {Name: "EFI/xen/b.img", Size: 20 << 20}, {Name: "EFI/xen/c.efi", Size: 1 << 20}, {Name: "d.cfg", Size: 300}, {Name: "e.conf", Size: 200}}
 	for n, tail := range []string{
 		"", ": a.efi (30.0 MiB)", ": a.efi (30.0 MiB), b.img (20.0 MiB)", ": a.efi (30.0 MiB), b.img (20.0 MiB), c.efi (1.0 MiB)",
 		": a.efi (30.0 MiB), b.img (20.0 MiB), c.efi (1.0 MiB), and 1 more", ": a.efi (30.0 MiB), b.img (20.0 MiB), c.efi (1.0 MiB), and 2 more",

@@ -66,10 +66,16 @@ func readStock(target Target) (*stock, error) {
 			s.payload = append(s.payload, name)
 		}
 	}
-	if _, err := s.list(target.ESP, path.Dir(loaderConf)); err != nil {
+	names, err := s.list(target.ESP, path.Dir(loaderConf))
+	if err != nil {
 		return nil, err
 	}
-	names, err := s.list(boot, entriesDir)
+	for _, name := range names {
+		if esp.IsShortNameOf(path.Base(name), "loader", "conf") && oursInside(target.ESP, name) {
+			s.staged = append(s.staged, leftover{target.ESP, name})
+		}
+	}
+	names, err = s.list(boot, entriesDir)
 	if err != nil {
 		return nil, err
 	}
