@@ -64,6 +64,10 @@ func build(
 			if options.auto {
 				o.Layout = layout.Possible(options.Layout, out.Spec.System)
 			}
+			if out.Link == "" {
+				// What an entry on the ESP alone says is a generation: no program of it is run.
+				o.Secrets, o.Pending = nil, false
+			}
 			unsigned = unsigned || o.Layout != options.Layout
 			files, err := b.buildOne(ctx, out.Generation, o)
 			if ctx.Err() != nil {
