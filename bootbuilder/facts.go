@@ -37,6 +37,7 @@ func factsOf(g generation.Generation) Facts {
 		f.Built = dayIn(g.Described.Version)
 	}
 	if g.Spec == nil {
+		f.Label = labelIn(g.Menu().Version)
 		return f
 	}
 	f.Label = g.Spec.Label

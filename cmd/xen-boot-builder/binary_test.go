@@ -29,6 +29,7 @@ func TestBinary(t *testing.T) {
 		"faults":        testFaults,
 		"no-op":         testNoOp,
 		"steps":         testSteps,
+		"screens":       testScreens,
 		"two at once":   testTwoAtOnce,
 		"fails halfway": testFailsHalfway,
 		"waits":         testWaits,

@@ -40,7 +40,7 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"exits":     scriptExits,
 
 		"edit-screen": scriptEditScreen,
-		"pty":       scriptPTY,
+		"pty":         scriptPTY,
 	}
 }
 

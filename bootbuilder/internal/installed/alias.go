@@ -2,7 +2,6 @@ package installed
 
 import (
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
@@ -10,39 +9,46 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// A name of ours is a long one to FAT, often in two sectors. Where a power cut takes the one with the long part, the file is
-// left under its short name, empty or complete. Nothing names it, so it is unused payload, but in directories of others
-// it is ours only if it holds what we write.
+// What a power cut leaves of a file whose long name it took: a short name, and all, a part or nothing of
+// what we wrote. In EFI/xen, which is ours alone, every short name is such a one; elsewhere the
+// content has to tell.
 
-// isAlias reports whether a file may be one of ours by its short name.
+// isAlias reports whether a file among the payload is what is left of one of ours.
 func isAlias(fsys esp.FS, name string) bool {
 	base := path.Base(name)
-	if !esp.IsShortName(base) {
-		return false
-	}
 	switch esp.KeyOf(path.Dir(name)) {
 	case esp.KeyOf(bootname.Payload):
-		return slices.ContainsFunc([]string{".efi", ".cfg", ".img"}, func(ext string) bool { return strings.EqualFold(path.Ext(base), ext) })
+		return esp.IsShortName(base)
 	case esp.KeyOf(bootname.NixOS), esp.KeyOf(bootname.Unified):
 		return esp.IsShortNameOf(base, "xen-", "efi") && oursInside(fsys, name)
-	case esp.KeyOf(bootname.Entries):
-		return esp.IsShortNameOf(base, "xen-", "conf") && oursInside(fsys, name)
 	}
 	return false
 }
 
-// isLeftoverAlias reports whether a file is what is left of a staged one, or of a loader.conf in the making.
-func isLeftoverAlias(fsys esp.FS, name string) bool {
-	base := path.Base(name)
-	if esp.IsShortNameOf(base, esp.StagedName(0), "tmp") {
-		return true
+// aliases finds what is left of entries and of loader.conf.
+func (inv *Inventory) aliases(espFS, boot esp.FS) error {
+	names, err := inv.list(espFS, path.Dir(bootname.LoaderConf))
+	if err != nil {
+		return err
 	}
-	loader := esp.KeyOf(path.Dir(name)) == esp.KeyOf(path.Dir(bootname.LoaderConf))
-	return loader && esp.IsShortNameOf(base, "loader", "conf") && oursInside(fsys, name)
+	for _, name := range names {
+		if esp.IsShortNameOf(path.Base(name), "loader", "conf") && oursInside(espFS, name) {
+			inv.Leftovers = append(inv.Leftovers, Place{espFS, name})
+		}
+	}
+	if names, err = inv.list(boot, bootname.Entries); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if esp.IsShortNameOf(path.Base(name), "xen-", "conf") && oursInside(boot, name) {
+			inv.Payload = append(inv.Payload, Place{boot, name})
+		}
+	}
+	return nil
 }
 
-// oursInside reports whether a file holds what we write: nothing yet, blank lines, an entry for payload of ours, or a Xen
-// image with its xen.cfg.
+// oursInside reports whether a file holds what we write: nothing yet, blank lines, an entry for payload
+// of ours, or a Xen image with a .config.
 func oursInside(fsys esp.FS, name string) bool {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -52,10 +58,10 @@ func oursInside(fsys esp.FS, name string) bool {
 	head := make([]byte, esp.SectorSize)
 	n, _ := f.ReadAt(head, 0)
 	text := strings.Trim(string(head[:n]), "\x00\n")
-	if text == "" {
+	switch {
+	case text == "":
 		return true
-	}
-	if strings.HasPrefix(text, "MZ") {
+	case strings.HasPrefix(text, "MZ"):
 		image, err := menu.ReadImage(fsys, name)
 		return err == nil && image.Sections[".config"] != nil
 	}

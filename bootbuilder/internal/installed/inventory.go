@@ -117,7 +117,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	if err := inv.payload(boot, &inv.Payload); err != nil {
 		return nil, err
 	}
-	if _, err := inv.list(espFS, path.Dir(bootname.LoaderConf)); err != nil {
+	if err := inv.aliases(espFS, boot); err != nil {
 		return nil, err
 	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
@@ -144,7 +144,7 @@ func (inv *Inventory) isStrange(p Place) bool {
 
 // payload lists the files that have names of ours.
 func (inv *Inventory) payload(fsys esp.FS, into *[]Place) error {
-	for _, dir := range []string{bootname.Payload, bootname.NixOS, bootname.Unified, bootname.Entries} {
+	for _, dir := range []string{bootname.Payload, bootname.NixOS, bootname.Unified} {
 		names, err := inv.list(fsys, dir)
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func (inv *Inventory) list(fsys esp.FS, dir string) ([]string, error) {
 		name := path.Join(dir, d.Name())
 		switch {
 		case d.IsDir():
-		case esp.IsStaged(d.Name()), isLeftoverAlias(fsys, name):
+		case esp.IsStaged(d.Name()), esp.IsShortNameOf(d.Name(), ".xen-boot-builder-", "tmp"):
 			inv.Leftovers = append(inv.Leftovers, Place{fsys, name})
 		default:
 			names = append(names, name)
