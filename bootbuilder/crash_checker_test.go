@@ -100,7 +100,7 @@ func (c *checker) steady(before, after, now tree) []string {
 		}
 		have, ok := now[name]
 		switch {
-		case !ok && c.another && strings.HasPrefix(name, "EFI/xen/"): // the entries say whether they miss it
+		case !ok && c.another && (strings.HasPrefix(name, "EFI/xen/") || strings.HasPrefix(name, "EFI/nixos/xen-")): // the entries say whether they miss it
 		case !ok:
 			wrong = append(wrong, name+" is gone")
 		case name == "loader/loader.conf":

@@ -263,7 +263,7 @@ func hidden(fsys esp.FS, i menu.Item) bool {
 			return true
 		}
 		_, err := fsys.Stat(name)
-		return err != nil
+		return err != nil && !menu.Unreadable(err)
 	}
 	return true
 }
@@ -278,7 +278,7 @@ func deadStub(fsys esp.FS, i menu.Item) bool {
 		if !ok {
 			return true
 		}
-		if info, err := fsys.Stat(name); err != nil || info.Size() == 0 {
+		if info, err := fsys.Stat(name); err != nil && !menu.Unreadable(err) || err == nil && info.Size() == 0 {
 			return true
 		}
 	}
