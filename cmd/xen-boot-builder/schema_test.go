@@ -114,7 +114,10 @@ func schemaCases() []schemaCase {
 			return s.args("install")
 		}},
 		{name: "default generation broken", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
-			s.overwrite("loader/entries/nixos-*.conf", "title no init\n")
+			s.each("loader/entries/nixos-*.conf", func(file string) error {
+				text, err := os.ReadFile(file)
+				return errors.Join(err, os.WriteFile(file, []byte(strings.Replace(string(text), "init=", "lnit=", 1)), 0o644))
+			})
 			return s.args("install")
 		}},
 		{name: "failed esp", code: exitFailed, holds: `"hint"`, prepare: func(s schemaMachine) []string {
