@@ -114,10 +114,14 @@ func schemaCases() []schemaCase {
 			return s.args("install")
 		}},
 		{name: "default generation broken", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
-			s.each("loader/entries/nixos-*.conf", func(file string) error {
-				text, err := os.ReadFile(file)
-				return errors.Join(err, os.WriteFile(file, []byte(strings.Replace(string(text), "init=", "lnit=", 1)), 0o644))
-			})
+			top, err := os.Readlink(filepath.Join(s.root, "nix/var/nix/profiles/system-3-link"))
+			if err != nil {
+				s.Fatal(err)
+			}
+			spec := filepath.Join(s.root, top, "boot.json")
+			if err := errors.Join(os.Remove(spec), os.WriteFile(spec, []byte("{"), 0o644)); err != nil {
+				s.Fatal(err)
+			}
 			return s.args("install")
 		}},
 		{name: "failed esp", code: exitFailed, holds: `"hint"`, prepare: func(s schemaMachine) []string {
