@@ -24,7 +24,8 @@ type Plan struct {
 	removal   bool // a plan that leaves nothing of ours
 	firmware  firmwareState
 	inventory *installed.Inventory
-	outcomes  []outcome // from old to new, each profile by itself
+	reader    *content.Reader // knows what the inputs held when it was planned; nil for a removal
+	outcomes  []outcome       // from old to new, each profile by itself
 	verdict   verdict
 	next      nextboot.Decision
 	conf      loaderConf
@@ -168,7 +169,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	warnings = append(warnings, advice...)
 	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
 	return &Plan{
-		target: target, options: options, firmware: fw, inventory: inventory,
+		target: target, options: options, firmware: fw, inventory: inventory, reader: reader,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
 		arm: trial, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil
@@ -226,10 +227,14 @@ func (p *Plan) Check() error {
 
 // failed is the error of a default generation that could not be built: everything else may be in
 // place, but what the machine starts is not what was asked for. One without a boot.json is
-// none: nothing says that it has Xen. Nor is an entry that selects no generation.
+// none: nothing says that it has Xen. Nor is an entry that selects no generation, or that can't be
+// understood and has not the name of one.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
 		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
+			continue
+		}
+		if o.skip.Reason == EntryInvalid && o.Link == "" {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {

@@ -186,7 +186,7 @@ $SIGN --output "$signed" "$signed.x"`, refused},
 		"changes it after": {`$SIGN --output "$signed" "$unsigned"
 printf X | dd of="$signed" bs=1 seek=88 conv=notrunc 2>/dev/null`, refused},
 		"signs in place": {`$SIGN --output "$unsigned" "$unsigned"`, "wrote nothing"},
-		"links":          {`$SIGN --output "$signed.x" "$unsigned"; ln -s "$signed.x" "$signed"`, "not a file"},
+		"links":          {`$SIGN --output "$signed.x" "$unsigned"; ln -s "$signed.x" "$signed"`, "no regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

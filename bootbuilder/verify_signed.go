@@ -28,20 +28,23 @@ func (i *inspector) examineSigned(ctx context.Context, e installed.Entry, s *Ent
 	}
 	spec := i.specOf(e)
 	if spec == nil {
-		if i.system.InStore(e.Toplevel) {
-			return // a generation that is gone from the profiles: compareWithPlan says so
-		}
+		spec = i.system.Former(e.Toplevel) // gone from the profiles: compareWithPlan says so
+	}
+	if spec == nil && i.system.Collected(e.Toplevel) {
+		return // nothing is left to compare it with; that it can't boot is said already
+	}
+	if spec == nil {
 		s.fault(wrong, fmt.Errorf("%s: starts %s, which is not a system of %s", where, e.Toplevel, i.root.Dir()))
 		return
 	}
-	if err := i.compareSections(ctx, e, layout.Expected(spec, i.root)); err != nil {
+	if err := compareSections(ctx, i.reader, e, layout.Expected(spec, i.root)); err != nil {
 		s.fault(wrong, fmt.Errorf("%s: %w", where, err))
 	}
 }
 
 // compareSections compares what an image was made of with the store.
-func (i *inspector) compareSections(ctx context.Context, e installed.Entry, want layout.Parts) error {
-	f, size, err := i.reader.Open(content.Source{Boot: e.Image})
+func compareSections(ctx context.Context, r *content.Reader, e installed.Entry, want layout.Parts) error {
+	f, size, err := r.Open(content.Source{Boot: e.Image})
 	if err != nil {
 		return err
 	}
@@ -56,6 +59,9 @@ func (i *inspector) compareSections(ctx context.Context, e installed.Entry, want
 	if string(want.Config) != string(e.Config) {
 		return fmt.Errorf(".config is not what its bootspec says")
 	}
+	if e.Item.Image.Text(".cmdline") != layout.LoadOptions {
+		return fmt.Errorf(".cmdline is not %q: Xen would take it for load options", layout.LoadOptions)
+	}
 	for name, source := range map[string]content.Source{".kernel": want.Kernel, ".ramdisk": want.Ramdisk, ".dtb": want.Devicetree} {
 		section, ok := image.Section(name)
 		if ok == source.None() {
@@ -65,25 +71,25 @@ func (i *inspector) compareSections(ctx context.Context, e installed.Entry, want
 			continue
 		}
 		prefix := name == ".ramdisk" && want.MayGrow
-		if err := i.reader.Compare(ctx, image.Open(section), int64(section.VirtualSize), source, prefix); err != nil {
+		if err := r.Compare(ctx, image.Open(section), int64(section.VirtualSize), source, prefix); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return i.compareBase(ctx, image, f, size, want.Xen)
+	return compareBase(ctx, r, image, f, size, want.Xen)
 }
 
 // compareBase puts the image together once more, of the store's Xen and the sections that the image has: what
 // comes out has to be the image.
-func (i *inspector) compareBase(ctx context.Context, image *pe.Image, f io.ReaderAt, size int64, xen content.Source) error {
+func compareBase(ctx context.Context, r *content.Reader, image *pe.Image, f io.ReaderAt, size int64, xen content.Source) error {
 	var add []pe.NewSection
 	for _, name := range []string{".config", ".osrel", ".cmdline", ".kernel", ".ramdisk", ".dtb"} {
 		if s, ok := image.Section(name); ok {
 			add = append(add, pe.NewSection{Name: name, Data: image.Open(s), Size: int64(s.VirtualSize)})
 		}
 	}
-	same, err := i.reader.Rebuilt(ctx, xen, add, f, size)
+	same, err := r.Rebuilt(ctx, xen, add, f, size)
 	if err == nil && !same {
-		err = fmt.Errorf("the image is not made of %s", i.reader.Path(xen))
+		err = fmt.Errorf("the image is not made of %s", r.Path(xen))
 	}
 	return err
 }

@@ -15,7 +15,7 @@ type Generation struct {
 	ID       string   // of its Xen entry: "xen-generation-5-specialisation-gaming"
 	Name     esp.Name // profile, number and specialisation, by its profile link
 	Toplevel string   // its store path, "" where unknown
-	Link     string   // the profile link that leads to it, "" where the root has none
+	Link     string   // the profile link that leads to it, or that its name says; "" where the root has none
 	Spec     *bootspec.Document
 
 	// Described is its title, version and sort-key by link and bootspec.

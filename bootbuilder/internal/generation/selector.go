@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -133,6 +134,23 @@ func (s *Selector) readStub(i menu.Item) error {
 		*hash = &h
 	}
 	return nil
+}
+
+// Vouches is what a stub says of the initrd, read once more from an image that the caller has verified:
+// what was read of it before may have been another file. It has to be for the same toplevel.
+func (s Selector) Vouches(image []byte) (initrd string, sum [sha256.Size]byte, err error) {
+	i := menu.Item{File: s.File}
+	if i.Image, err = menu.ParseImage(bytes.NewReader(image), int64(len(image))); err != nil {
+		return "", sum, err
+	}
+	again := Selector{File: s.File, Stub: true}
+	if err := again.readStub(i); err != nil {
+		return "", sum, err
+	}
+	if again.init != s.init {
+		return "", sum, fmt.Errorf("%s is for %s by now", path.Base(s.File), again.init)
+	}
+	return again.Files.Initrds[0], *again.Files.InitrdHash, nil
 }
 
 // setInit finds the toplevel by what the kernel gets as init=.

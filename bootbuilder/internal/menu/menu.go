@@ -133,9 +133,18 @@ func ReadImage(fsys esp.FS, file string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := pe.Parse(f, info.Size())
+	m, err := ParseImage(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fsys.Path(file), err)
+	}
+	return m, nil
+}
+
+// ParseImage is [ReadImage] of the first size bytes of r.
+func ParseImage(r io.ReaderAt, size int64) (*Image, error) {
+	image, err := pe.Parse(r, size)
+	if err != nil {
+		return nil, err
 	}
 	m := &Image{Sections: make(map[string][]byte)}
 	_, m.Kernel = image.Section(".kernel")
@@ -146,7 +155,7 @@ func ReadImage(fsys esp.FS, file string) (*Image, error) {
 		}
 		b, err := io.ReadAll(io.LimitReader(image.Open(s), maxSection))
 		if err != nil {
-			return nil, fmt.Errorf("read section %s of %s: %w", name, fsys.Path(file), err)
+			return nil, fmt.Errorf("read section %s: %w", name, err)
 		}
 		m.Sections[name] = b
 	}
