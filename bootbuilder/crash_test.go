@@ -119,7 +119,7 @@ func diffTrees(want, got tree) string {
 
 // crashEverywhere cuts at each operation that writes. After one of them is before the next.
 func (r *crashRun) crashEverywhere(t *testing.T) {
-	limit := 12
+	limit := 24
 	if testing.Short() {
 		limit = 4
 	}

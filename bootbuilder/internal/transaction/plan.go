@@ -63,8 +63,8 @@ type planner struct {
 	used  []esp.FS
 	held  bool
 	total int64
-	// staged is the number for the next staged name.
-	staged int
+	staged int             // the number for the next staged name
+	heads  map[Place]int64 // the lengths of what is stale
 }
 
 // target is a file to be made or changed.
@@ -548,9 +548,12 @@ func (p *planner) dropStale(at phase) {
 	p.phase = at
 	p.stop = true
 	for _, image := range c.StaleImages {
-		// Should its long name be lost, it is not an entry under its short one either.
-		p.do(OpUpdate, image)
-		p.step(Step{Op: OpBlank, Place: image, Size: esp.SectorSize, Text: make([]byte, esp.SectorSize)})
+		// Should its long name be lost, it is not an entry under its short one either. One that is empty is none, and must not
+		// grow: it may have clusters.
+		if size := min(p.heads[image], esp.SectorSize); size > 0 {
+			p.do(OpUpdate, image)
+			p.step(Step{Op: OpBlank, Place: image, Size: size, Text: make([]byte, size)})
+		}
 	}
 	p.drop(c.StaleEntries)
 	p.flush()
@@ -669,6 +672,7 @@ func (p *planner) book() error {
 			a.lost = true
 		}
 	}
+	p.heads = make(map[Place]int64)
 	for _, s := range slices.Concat(c.StaleEntries, c.StaleImages, c.StalePayload) {
 		info, err := s.FS.Stat(s.Name)
 		if missing(err) {
@@ -678,6 +682,7 @@ func (p *planner) book() error {
 			return err
 		}
 		a := p.account(s.FS)
+		p.heads[s] = info.Size()
 		a.stale += a.space.Rounded(info.Size())
 		a.lost = a.lost || info.Size() == 0
 	}

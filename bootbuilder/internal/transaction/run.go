@@ -282,13 +282,14 @@ func (c *counted) WriteAt(b []byte, off int64) (int, error) {
 	return n, err
 }
 
-// lengthen makes names in a directory and takes them away again: each takes nine slots.
+// lengthen makes names in a directory and takes them away again. They are as long as mtools takes them on a FAT with
+// clusters of 512 bytes, and differ in their first letters: vfat looks for a short name of its own for each.
 func lengthen(dir Place, size int64) error {
-	const letters = 104 // mtools takes names as long as a cluster of 512 bytes has slots for
-	per := int64(1+(letters+slotLetters-1)/slotLetters) * slotSize
+	const letters, number = 14 * slotLetters, 6
+	per := slots(strings.Repeat("0", letters)) * slotSize
 	var list []string
 	for n := int64(0); n*per < size-per; n++ {
-		list = append(list, path.Join(dir.Name, fmt.Sprintf("%0*d", letters, n)))
+		list = append(list, path.Join(dir.Name, fmt.Sprintf("%0*d%s", number, n, strings.Repeat("0", letters-number))))
 	}
 	for _, name := range list {
 		f, err := dir.FS.Create(name)
