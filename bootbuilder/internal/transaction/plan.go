@@ -56,13 +56,13 @@ type planner struct {
 	first    bool // what is stale goes first
 	unsure   bool // whether there is disk space shows only once leftovers are gone
 
-	steps []Step
-	phase phase
-	stop  bool     // the next step is a safe point
-	dirty []esp.FS // since the last flush
-	used  []esp.FS
-	held  bool
-	total int64
+	steps  []Step
+	phase  phase
+	stop   bool     // the next step is a safe point
+	dirty  []esp.FS // since the last flush
+	used   []esp.FS
+	held   bool
+	total  int64
 	staged int             // the number for the next staged name
 	heads  map[Place]int64 // the lengths of what is stale
 }
