@@ -71,6 +71,7 @@ type planner struct {
 type target struct {
 	*Write
 	made   bool   // under a new name
+	named  bool   // it has that name by then
 	old    []byte // of one that is changed: what it holds, at its turn
 	text   []byte // what an entry is to hold; as long as the file
 	grow   int    // the length to which newlines bring it first
@@ -396,7 +397,7 @@ func (p *planner) rename(temp Place, name string, state ConfState) {
 func (p *planner) makeNames() {
 	p.phase = phaseNames
 	p.stop = true
-	made := p.made()
+	made := slices.DeleteFunc(p.made(), func(t *target) bool { return t.named })
 	var dirs []Place
 	for _, t := range made {
 		if dir := (Place{t.FS, path.Dir(t.Name)}); !slices.Contains(dirs, dir) {
