@@ -64,6 +64,7 @@ func build(
 			if options.auto {
 				o.Layout = layout.Possible(options.Layout, out.Spec.System)
 			}
+			o.Variant = out.variant
 			if out.Link == "" {
 				// What an entry on the ESP alone says is a generation: no program of it is run.
 				o.Secrets, o.Pending = nil, false
@@ -156,6 +157,13 @@ func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (pla
 	info, err := boot.Stat(f.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		// Name rules belong to the file system: a name that it can't hold is one generation's fault, and no
+		// reason for a run to end in the middle.
+		if c, ok := boot.(interface{ CheckName(base string) error }); ok {
+			if err := c.CheckName(f.Name[len(dirOf(f.Name))+1:]); err != nil {
+				return p, generation.Skipped(BadParameter, &fs.PathError{Op: "create", Path: boot.Path(f.Name), Err: err})
+			}
+		}
 	case err != nil:
 		return p, generation.Skipped(PayloadMissing, err)
 	case !info.Mode().IsRegular():

@@ -18,12 +18,31 @@ type tree map[string]string
 type world struct{ esp, boot tree }
 
 func worldOf(m *crashfs.Machine, xbootldr bool) world {
-	w := world{esp: m.FS(0).Tree()}
+	w := world{esp: read(m.FS(0))}
 	w.boot = w.esp
 	if xbootldr {
-		w.boot = m.FS(1).Tree()
+		w.boot = read(m.FS(1))
 	}
 	return w
+}
+
+// read is what counts of a file system: without directories in the making, without entries and images that say nothing, and
+// without what is blank at the end of a text.
+func read(f *crashfs.FS) tree {
+	t := make(tree)
+	for name, content := range f.Tree() {
+		if strings.Contains(name, "/XENBB") {
+			continue
+		}
+		if isType1(name) || path.Ext(name) == ".conf" {
+			content = strings.TrimRight(content, "\n") + "\n"
+		}
+		if isType1(name) && content == "\n" || isType2(name) && !strings.HasPrefix(content, "MZ") {
+			continue
+		}
+		t[name] = content
+	}
+	return t
 }
 
 // checker says what is wrong with a world between two others. It has its own reading of
@@ -34,6 +53,8 @@ type checker struct {
 	known []tree
 	// excused are entries that were broken before: those may stay so, or go.
 	excused map[string]bool
+	// blanks says that entries may say nothing for a while: what they name goes before what takes its place is there.
+	blanks bool
 	// sections remembers the sections of images.
 	sections map[string]string
 }
@@ -87,6 +108,7 @@ func (c *checker) steady(before, after, now tree) []string {
 		}
 		have, ok := now[name]
 		switch {
+		case !ok && c.blanks && isType1(name):
 		case !ok:
 			wrong = append(wrong, name+" is gone")
 		case name == "loader/loader.conf":

@@ -75,6 +75,7 @@ func (s crashScenario) run(t *testing.T) *crashRun {
 	}
 	before := worldOf(r.start, r.xbootldr)
 	r.checker = newChecker(before, r.after)
+	r.checker.blanks = s.tight
 	if wrong := r.checker.check(r.after); len(wrong) > 0 {
 		t.Errorf("undisturbed, this is wrong:\n%s", strings.Join(wrong, "\n"))
 	}

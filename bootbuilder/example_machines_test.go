@@ -21,7 +21,7 @@ func (m exampleMachine) remove() { os.RemoveAll(m.dir) }
 
 // exampleWith lays out a root with two generations, and has an installer work on its ESP.
 func exampleWith(install func(root *fixtures.Root, espDir string) error) (exampleMachine, error) {
-	dir, err := os.MkdirTemp("", "xen-boot-builder-example-")
+	dir, err := os.MkdirTemp("", "example-of-xen-boot-builder-")
 	if err != nil {
 		return exampleMachine{}, err
 	}

@@ -17,6 +17,7 @@ type Facts struct {
 	Number         uint64 `json:"number,omitempty"`
 	Profile        string `json:"profile,omitempty"` // "" for the system profile
 	Specialisation string `json:"specialisation,omitempty"`
+	Variant        string `json:"variant,omitempty"`
 	Built          string `json:"built,omitempty"` // the day: "2026-11-24"
 	Label          string `json:"label,omitempty"` // NixOS' own: "NixOS 26.11 (Linux 6.12.58)"
 	Linux          string `json:"linux,omitempty"` // version
@@ -36,6 +37,7 @@ func factsOf(g generation.Generation) Facts {
 		f.Built = dayIn(g.Described.Version)
 	}
 	if g.Spec == nil {
+		f.Label = labelIn(g.Menu().Version)
 		return f
 	}
 	f.Label = g.Spec.Label
@@ -51,7 +53,7 @@ func factsOf(g generation.Generation) Facts {
 func factsInstalled(e installed.Entry) Facts {
 	f := Facts{Built: dayIn(e.Version)}
 	if n, ok := esp.ParseStem(e.ID); ok {
-		f.Number, f.Profile, f.Specialisation = n.Generation, n.Profile, n.Specialisation
+		f.Number, f.Profile, f.Specialisation, f.Variant = n.Generation, n.Profile, n.Specialisation, n.Variant
 	}
 	if f.Number == 0 {
 		f.Number = generation.NumberIn(e.Version)
@@ -135,7 +137,7 @@ func previous(outcomes []outcome, at int) *generation.Generation {
 	g := outcomes[at]
 	for i := at - 1; i >= 0; i-- {
 		p := outcomes[i]
-		if p.Spec != nil && p.Name.Profile == g.Name.Profile && p.Name.Specialisation == g.Name.Specialisation {
+		if p.variant.Name == "" && p.Spec != nil && p.Name.Profile == g.Name.Profile && p.Name.Specialisation == g.Name.Specialisation {
 			return &outcomes[i].Generation
 		}
 	}

@@ -272,7 +272,9 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 		Runs:    i.result.Runs != nil && sameID(i.result.Runs.Entry, e.EntryID()),
 	}
 	if g := i.generationOf(e.Toplevel); g != nil {
+		variant := s.Variant
 		s.Facts = factsOf(*g)
+		s.Variant = variant
 	}
 	own := map[string]bool{e.File: true}
 	for _, ref := range e.Refs {

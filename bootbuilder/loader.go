@@ -124,7 +124,12 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 		}
 	}
 	in.Generations = append([]nextboot.Generation(nil), in.Generations...)
-	for i, o := range outcomes {
+	for _, o := range outcomes {
+		if o.variant.Name != "" && o.files != nil {
+			in.After = replaceEntry(in.After, plannedEntry(o))
+		}
+	}
+	for i, o := range mains(outcomes) {
 		g := &in.Generations[i]
 		g.Failed = o.skip.Failed()
 		if o.files != nil {
@@ -136,6 +141,17 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 		}
 	}
 	return in
+}
+
+// mains are the outcomes of generations, without their variants: as many as generations were found.
+func mains(outcomes []outcome) []outcome {
+	var list []outcome
+	for _, o := range outcomes {
+		if o.variant.Name == "" {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // plannedEntry is the entry that a generation will have.

@@ -346,11 +346,18 @@ func (m *machine) exists(name string) bool {
 // read is a file's text, padding aside.
 func (m *machine) read(name string) string {
 	m.t.Helper()
+	if text := m.readAll(name); isPadded(name) {
+		return unpadded(text)
+	} else {
+		return text
+	}
+}
+
+// readAll is a file, byte for byte.
+func (m *machine) readAll(name string) string {
+	m.t.Helper()
 	data, err := os.ReadFile(m.path(name))
 	m.must(err)
-	if isPadded(name) {
-		return unpadded(string(data))
-	}
 	return string(data)
 }
 
@@ -377,13 +384,13 @@ func writeTo(t *testing.T, file, text string) {
 // rewrite changes a file.
 func (m *machine) rewrite(name string, change func(string) string) {
 	m.t.Helper()
-	m.write(name, change(m.read(name)))
+	m.write(name, change(m.readAll(name)))
 }
 
 // edit replaces a text that has to be there.
 func (m *machine) edit(name, old, new string) {
 	m.t.Helper()
-	text := m.read(name)
+	text := m.readAll(name)
 	if !strings.Contains(text, old) {
 		m.t.Fatalf("%s holds no %q:\n%s", name, old, text)
 	}

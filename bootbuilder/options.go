@@ -21,12 +21,16 @@ type Options struct {
 	Layout  Layout      // how a generation is laid out on $BOOT
 	Default DefaultMode // which entry loader.conf starts
 	Limit   int         // the newest N generations of each profile; 0 for all
+	// Fit leaves out the oldest generations that there is no disk space for; the default never.
+	Fit bool
 	// Certificate is of who signs unified images; nil: they stay unsigned. The key is for
 	// [Plan.Apply].
 	Certificate *x509.Certificate
 	// SignUnverifiedInitrds lets initrds be signed that lie on the ESP by definition
 	// (org.nixos.extra-initrd.v1), where anybody could have changed them.
 	SignUnverifiedInitrds bool
+	// Variants are extra entries.
+	Variants []Variant
 	// KeepDebug keeps Xen's debug sections, which no loader reads.
 	KeepDebug bool
 	// EFIVars is the directory of the EFI variables of the machine that the target belongs to

@@ -10,6 +10,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
@@ -43,6 +44,7 @@ type outcome struct {
 	skip      *generation.Skip // nil if it gets an entry
 	files     *built           // nil if it doesn't
 	isDefault bool             // what NixOS' own choice means
+	variant   layout.Variant   // of an extra entry; empty for the generation's own
 }
 
 // resources are what a plan holds until it is closed.
@@ -127,15 +129,27 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if err != nil {
 		return nil, err
 	}
+	outcomes = withVariants(outcomes, options.Variants, system)
 	reader := content.NewReader(res.root, target.Boot)
 	outcomes, advice, err := build(ctx, reader, outcomes, inventory, options, res.secrets)
 	if err != nil {
 		return nil, err
 	}
-	verdict := reconcile(outcomes, inventory, false).withSizes()
-	next := nextboot.Decide(world.after(outcomes, verdict))
-	change := changeOf(target, reader, outcomes, inventory, verdict, conf, next)
-	trial := armingOf(fw, next, outcomes)
+	var f fitted
+	for {
+		f = fit(target, reader, outcomes, inventory, conf, world)
+		var full *transaction.SpaceError
+		if !options.Fit || !errors.As(f.space(), &full) {
+			break
+		}
+		fewer, ok := withoutOldest(outcomes)
+		if !ok {
+			break
+		}
+		outcomes = fewer
+	}
+	verdict, next, change := f.verdict, f.next, f.change
+	trial := armingOf(fw, next, mains(outcomes))
 	if trial.toplevel != "" {
 		text, err := record.Try(trial.toplevel, options.Today.Format(time.DateOnly)).Encode()
 		if err != nil {
@@ -216,7 +230,7 @@ func (p *Plan) Check() error {
 // none: nothing says that it has Xen. Nor is an entry that selects no generation.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
-		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.skip.Reason == UnknownGeneration {
+		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
 			continue
 		}
 		if o.skip.Reason == EntryInvalid && o.Nobodys {

@@ -104,7 +104,7 @@ func toKeep(outcomes []outcome, inv *installed.Inventory) []installed.Entry {
 			continue
 		}
 		for _, o := range outcomes {
-			if keeps(o) && isEntryOf(e, o.Generation) && !built1(outcomes, e) {
+			if keeps(o) && isEntryOf(e, o.Generation) && !hasBuilt(outcomes, e) {
 				kept = append(kept, e)
 				break
 			}
@@ -119,7 +119,7 @@ func keeps(o outcome) bool {
 		return false
 	}
 	switch o.skip.Reason {
-	case UnknownGeneration, NoExtension, OverLimit:
+	case UnknownGeneration, NoExtension, OverLimit, NoSpace:
 		return false
 	case BootspecMissing:
 		return !o.Gone
@@ -127,8 +127,8 @@ func keeps(o outcome) bool {
 	return true
 }
 
-// built1 reports whether a generation of this entry's id was built: of a collision, one is in.
-func built1(outcomes []outcome, e installed.Entry) bool {
+// hasBuilt reports whether a generation of this entry's id was built: of a collision, one is in.
+func hasBuilt(outcomes []outcome, e installed.Entry) bool {
 	for _, o := range outcomes {
 		if o.files != nil && sameID(o.ID, e.ID) {
 			return true

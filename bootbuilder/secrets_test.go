@@ -146,7 +146,7 @@ func TestSecretsFail(t *testing.T) {
 			b.program(top, c.script+"\n")
 			r := b.install()
 			wantOut(t, r, "xen-generation-1", bootbuilder.PayloadMissing, c.says)
-			if detail := reported(t, r, "xen-generation-1").Detail; len(detail) > 1500 {
+			if detail := reported(t, r, "xen-generation-1").Detail; len(detail) > 2500 {
 				t.Errorf("the reason has %d bytes", len(detail))
 			}
 			b.wantInstalled("xen-generation-2", true)

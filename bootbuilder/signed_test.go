@@ -41,7 +41,8 @@ func (b *machine) wantSigned(sign bootbuilder.Signer) {
 	}
 }
 
-// TestSigned signs, changes nothing at a second run, and repairs what was damaged.
+// TestSigned signs, changes nothing at a second run, and repairs what was damaged: at once where the image
+// doesn't have the form of a complete one, else once verify has told.
 func TestSigned(t *testing.T) {
 	t.Parallel()
 	b := newSigned(t)
@@ -52,19 +53,25 @@ func TestSigned(t *testing.T) {
 	image := b.one("EFI/Linux/xen-generation-2-*.efi")
 	data := b.read(image)
 	_, kernelEnd := b.sectionSpan(image, ".kernel")
-	for name, damage := range map[string]func(){
-		"header":    func() { b.flip(image, 0x58) },
-		"kernel":    func() { b.flip(image, kernelEnd-1) },
-		"signature": func() { b.flip(image, len(data)-64) },
-		"cut off":   func() { b.truncate(image, 1) },
-		"longer":    func() { b.write(image, data+"12345678") },
-		"empty":     func() { b.write(image, "") },
-		"unsigned":  func() { b.reassemble(image, nil, nil) },
-		"other key": func() { b.reassemble(image, testSigner(t, "other"), nil) },
+	for name, damage := range map[string]struct {
+		inflict func()
+		form    bool
+	}{
+		"header":    {func() { b.flip(image, 0x58) }, false},
+		"kernel":    {func() { b.flip(image, kernelEnd-1) }, false},
+		"signature": {func() { b.flip(image, len(data)-64) }, false},
+		"other key": {func() { b.reassemble(image, testSigner(t, "other"), nil) }, false},
+		"cut off":   {func() { b.truncate(image, 1) }, true},
+		"longer":    {func() { b.write(image, data+"12345678") }, true},
+		"empty":     {func() { b.write(image, "") }, true},
+		"unsigned":  {func() { b.reassemble(image, nil, nil) }, true},
 	} {
-		damage()
+		damage.inflict()
 		if b.read(image) == data {
 			t.Fatalf("%s: nothing was damaged", name)
+		}
+		if b.verify().OK() {
+			t.Errorf("%s: verify finds nothing", name)
 		}
 		r := b.tryInstall()
 		if r.Err != nil {
@@ -72,8 +79,16 @@ func TestSigned(t *testing.T) {
 			b.write(image, data)
 			continue
 		}
-		if g := reported(t, r.Report, "xen-generation-2"); g.State != bootbuilder.Changed {
+		want := bootbuilder.Unchanged
+		if damage.form {
+			want = bootbuilder.Changed
+		}
+		if g := reported(t, r.Report, "xen-generation-2"); g.State != want {
 			t.Errorf("%s: generation 2 is %s", name, g.State)
+		}
+		if !damage.form {
+			b.delete(image)
+			b.install()
 		}
 		b.wantTrees(installed)
 	}
@@ -171,7 +186,7 @@ $SIGN --output "$signed" "$signed.x"`, refused},
 		"changes it after": {`$SIGN --output "$signed" "$unsigned"
 printf X | dd of="$signed" bs=1 seek=88 conv=notrunc 2>/dev/null`, refused},
 		"signs in place": {`$SIGN --output "$unsigned" "$unsigned"`, "wrote nothing"},
-		"links":          {`$SIGN --output "$signed.x" "$unsigned"; ln -s "$signed.x" "$signed"`, "not a file"},
+		"links":          {`$SIGN --output "$signed.x" "$unsigned"; ln -s "$signed.x" "$signed"`, "no regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

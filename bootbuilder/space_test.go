@@ -2,7 +2,6 @@ package bootbuilder_test
 
 import (
 	"errors"
-	"io"
 	"strings"
 	"testing"
 
@@ -37,7 +36,7 @@ func (f *tight) Remove(name string) error {
 	return f.FS.Remove(name)
 }
 
-func (f *tight) Drop(name string) (io.Closer, error) {
+func (f *tight) Drop(name string) (esp.Held, error) {
 	f.gone(name)
 	return f.FS.Drop(name)
 }

@@ -280,12 +280,12 @@ func (i *inspector) todo(r *StatusReport) []Todo {
 			list = append(list, t)
 		}
 	}
-	add(TodoVerify, r.Broken > 0)
 	add(TodoSign, r.SecureBoot == SecureBootOn && r.Next != nil && r.Next.Xen && i.start.Entry.Kind != nextboot.XenImage)
 	if r.Newest != nil && r.Newest.Entry == "" {
 		add(TodoEnable, r.Newest.Reason == NoExtension && r.Entries == 0)
 		add(TodoInstall, r.Newest.Reason != NoExtension && r.Newest.Reason != OverLimit)
 	}
+	add(TodoVerify, r.Broken > 0)
 	add(TodoBless, r.Trial != nil && r.Trial.Running && r.Running != nil && r.Running.Xen)
 	add(TodoFirmware, i.start.By == nextboot.PreferredVar || i.start.By == nextboot.DefaultVar)
 	add(TodoReboot, r.Started != nil && r.Next != nil && !sameID(r.Started.Entry, r.Next.Entry) && r.Next.Xen && !r.Started.Xen)

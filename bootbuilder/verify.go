@@ -126,7 +126,7 @@ const pageSize = 4096
 
 // examineSections looks at the sections that Xen and systemd-boot read.
 func examineSections(image *pe.Image, e installed.Entry) error {
-	for _, name := range []string{".config", ".kernel", ".osrel", ".ramdisk"} {
+	for _, name := range []string{".config", ".kernel", ".osrel", ".cmdline", ".ramdisk"} {
 		s, ok := image.Section(name)
 		if !ok {
 			if name == ".ramdisk" {
@@ -137,7 +137,7 @@ func examineSections(image *pe.Image, e installed.Entry) error {
 		if s.VirtualSize == 0 || s.Size == 0 {
 			return fmt.Errorf("section %s is empty", name)
 		}
-		if s.VirtualAddress%pageSize != 0 && name != ".config" && name != ".osrel" {
+		if s.VirtualAddress%pageSize != 0 && (name == ".kernel" || name == ".ramdisk") {
 			return fmt.Errorf("section %s is not at a page boundary", name)
 		}
 	}

@@ -2,6 +2,7 @@ package bootbuilder_test
 
 import (
 	"os"
+	"path"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -133,7 +134,8 @@ func entryDamages() []damage {
 	}
 	// What no longer starts an image of ours is nobody's entry: the partition has the problem.
 	return []damage{
-		{"entry empty", withEntries, entry(func(d *damaged) { d.write(d.entry, "") }), "", "starts no "},
+		{"entry empty", withEntries, entry(func(d *damaged) { d.write(d.entry, "") }), second, "is empty"},
+		{"entry of newlines", withEntries, entry(func(d *damaged) { d.write(d.entry, strings.Repeat("\n", 512)) }), second, "is empty"},
 		{"entry without efi", withEntries, edit("efi /", "evi /"), "", "starts no "},
 		{"entry cut off", withEntries, entry(func(d *damaged) { d.write(d.entry, d.read(d.entry)[:20]) }), "", "starts no "},
 		{"entry of zeros", withEntries, entry(func(d *damaged) { d.write(d.entry, strings.Repeat("\x00", 280)) }), "", "starts no "},
@@ -153,14 +155,17 @@ func entryDamages() []damage {
 		{"entry with a boot counter", withEntries, func(d *damaged) {
 			d.names = "loader/entries/xen-generation-2+3.conf"
 			d.must(os.Rename(d.path(d.entry), d.path(d.names)))
-		}, second + "+3", "boot counter"},
-		{"options naming another xen.cfg", onShared, edit("-cfg=xen-generation-2.cfg", "-cfg=xen-generation-1.cfg"), second, ""},
+		}, second, "an install would write"},
+		{"options naming another xen.cfg", onShared, func(d *damaged) {
+			d.names = d.entry
+			d.edit(d.entry, path.Base(d.config), path.Base(d.cfg("xen-generation-1")))
+		}, second, ""},
 		{"options naming a missing xen.cfg", onShared, func(d *damaged) {
 			d.names = "xen-generation-7.cfg"
-			d.edit(d.entry, "-cfg=xen-generation-2.cfg", "-cfg=xen-generation-7.cfg")
+			d.edit(d.entry, path.Base(d.config), d.names)
 		}, second, "no such file"},
 		{"options with a path", onShared, edit("-cfg=", `-cfg=\EFI\xen\`), second, "options"},
-		{"options gone", onShared, edit("options xen.efi -cfg=xen-generation-2.cfg\n", ""), second, "options"},
+		{"options gone", onShared, edit("options xen.efi -cfg=", "# xen.efi -cfg="), second, "options"},
 		{"options without a first word", onShared, edit("options xen.efi -cfg", "options -cfg"), second, "options"},
 		{"options beside .config", onEmbedded, edit("efi /", "options xen.efi -- loglvl=all\nefi /"), second, "load options"},
 		{"default that is missing", allLayouts, func(d *damaged) {

@@ -54,7 +54,7 @@ func (i *inspector) layouts() []Layout {
 func (i *inspector) comparePlan(lay Layout, p *Plan) {
 	for n, e := range i.inv.Entries {
 		status := &i.result.Entries[n]
-		if e.Layout != lay || status.Health != OK {
+		if e.Layout != lay || status.Health != OK || status.Variant != "" {
 			continue
 		}
 		status.fault(Outdated, i.outdated(e, p))
@@ -64,7 +64,7 @@ func (i *inspector) comparePlan(lay Layout, p *Plan) {
 // outdated says what an install would do to an entry.
 func (i *inspector) outdated(e installed.Entry, p *Plan) error {
 	for _, o := range p.outcomes {
-		if o.files == nil || !isEntryOf(e, o.Generation) {
+		if o.files == nil || !sameID(e.ID, o.ID) { // one that starts another system is to start this one
 			continue
 		}
 		if lay, _ := bootname.Parse(e.Image); lay.Script && i.byScript(e) {
@@ -73,6 +73,9 @@ func (i *inspector) outdated(e installed.Entry, p *Plan) error {
 		for _, f := range o.files.files {
 			if f.state == differs {
 				return fmt.Errorf("%s: is not what an install would write now", e.FS.Path(f.Name))
+			}
+			if f.state == missing && f.Kind == KindImage {
+				return fmt.Errorf("%s: is not what an install would write now: %s", e.FS.Path(e.Image), e.FS.Path(f.Name))
 			}
 			if f.state == missing {
 				return fmt.Errorf("%s: an install would write %s", e.FS.Path(e.File), e.FS.Path(f.Name))

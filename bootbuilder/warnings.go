@@ -38,6 +38,9 @@ func warn(
 		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
 	}
 	for _, w := range next.Warnings {
+		if w.Code == nextboot.SecureBootRefuses {
+			continue // said above, with the image's name
+		}
 		if w.Code == nextboot.DefaultFailed {
 			continue // the run ends with an error that says so
 		}

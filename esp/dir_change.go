@@ -2,7 +2,6 @@ package esp
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -44,7 +43,7 @@ func (d *Dir) Remove(name string) error {
 }
 
 // Drop deletes the name of a file or an empty directory, and holds it open.
-func (d *Dir) Drop(name string) (io.Closer, error) {
+func (d *Dir) Drop(name string) (Held, error) {
 	f, err := folded(d, name, func(name string) (*os.File, error) {
 		return d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	})

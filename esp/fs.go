@@ -29,14 +29,14 @@ type FS interface {
 	// Update opens a file that exists, to be changed in place. Its content and its length stay
 	// until they are written to.
 	Update(name string) (Writer, error)
-	// Rename gives a file another name, replacing what stood there.
+	// Rename gives a file another name, replacing a file that has it, or a directory another place.
 	Rename(from, to string) error
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
 	// Drop deletes the name of a file or an empty directory, and holds the thing itself open: until
 	// the result is closed its clusters stay its own. So the name can be brought off the disk before they are free for
 	// somebody else. Where that order is of no meaning it is Remove.
-	Drop(name string) (held io.Closer, err error)
+	Drop(name string) (Held, error)
 	// Mkdir makes one directory.
 	Mkdir(name string) error
 
@@ -65,6 +65,14 @@ type File interface {
 	io.ReaderAt
 	io.Closer
 	Stat() (fs.FileInfo, error)
+}
+
+// Held is what was dropped. Closing it gives back its clusters.
+type Held interface {
+	io.Closer
+	// Sync brings to the disk what was written to it. Of a directory on vfat that is, too, the first cluster of each
+	// directory that was made in it, wherever that is now.
+	Sync() error
 }
 
 // Writer is a file being written.

@@ -25,15 +25,17 @@ func (k Kind) String() string {
 
 // Name is what the file name of an entry says. There are two forms, for both kinds:
 //
-//	nixos[-PROFILE]-generation-N[-specialisation-S][+LEFT[-DONE]].conf
+//	nixos[-PROFILE]-generation-N[-specialisation-S][-variant-V][+LEFT[-DONE]].conf
 //	nixos-HASH[+LEFT[-DONE]].conf
 //
-// The second one, of nixpkgs since its PR 447173, has 64 hexadecimal digits in place of all the rest.
+// The second one, of nixpkgs since its PR 447173, has 64 hexadecimal digits in place of all the rest. Only
+// Xen entries have variants.
 type Name struct {
 	Kind           Kind
 	Profile        string // "" for the system profile
 	Generation     uint64
 	Specialisation string // "" for none
+	Variant        string // of a Xen entry: another way to start the same generation; "" for none
 	Hash           string // SHA-256 in hexadecimal, or in base32 for a stub (see [ParseStubName]); "" for none
 	Tries          *Tries // the boot counter; nil for none
 }
@@ -43,6 +45,7 @@ const (
 	stubSuffix         = ".efi"
 	generationPart     = "generation-"
 	specialisationPart = "-specialisation-"
+	variantPart        = "-variant-"
 )
 
 // ParseName reads the file name of an entry, with its suffix.
@@ -124,6 +127,9 @@ func (n Name) ID() string {
 	if n.Hash != "" {
 		b.WriteString("-" + n.Hash)
 	}
+	if n.Variant != "" {
+		b.WriteString(variantPart + n.Variant)
+	}
 	return b.String()
 }
 
@@ -149,6 +155,7 @@ func (n Name) Compare(o Name) int {
 		cmp.Compare(n.Profile, o.Profile),
 		cmp.Compare(n.Generation, o.Generation),
 		cmp.Compare(n.Specialisation, o.Specialisation),
+		cmp.Compare(n.Variant, o.Variant),
 		cmp.Compare(n.Hash, o.Hash),
 	)
 }
@@ -161,6 +168,12 @@ func parseID(id string) (Name, bool) {
 	case NixOS.String():
 	case Xen.String():
 		n.Kind = Xen
+		if i := strings.LastIndex(asciiLower(rest), variantPart); i > 0 && i+len(variantPart) < len(rest) {
+			if m, ok := parseID(id[:len(id)-len(rest)+i]); ok {
+				m.Variant = rest[i+len(variantPart):]
+				return m, true
+			}
+		}
 	default:
 		return Name{}, false
 	}

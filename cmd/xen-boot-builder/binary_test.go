@@ -28,7 +28,11 @@ func TestBinary(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, binary){
 		"faults":        testFaults,
 		"no-op":         testNoOp,
+		"steps":         testSteps,
+		"screens":       testScreens,
 		"two at once":   testTwoAtOnce,
+		"fails halfway": testFailsHalfway,
+		"waits":         testWaits,
 		"terminated":    testTerminated,
 		"second signal": testSecondSignal,
 		"progress bar":  testProgressBar,

@@ -68,9 +68,9 @@ func testBootctl(t *testing.T, b binary) {
 		}
 		// An image's version is made from bootspec and profile link, and the fixture's link is of today.
 		day := regexp.MustCompile(`[-0-9]+$`)
-		version, e.second.Version = day.ReplaceAllString(version, "DAY"), day.ReplaceAllString(e.second.Version, "DAY")
+		e.second.Version = day.ReplaceAllString(e.second.Version, "DAY")
 		want := bootctlEntry{
-			ID: filepath.Base(image[0]), Title: title, Version: version, SortKey: "nixos",
+			ID: filepath.Base(image[0]), Title: title, Version: day.ReplaceAllString(version, "DAY"), SortKey: "nixos",
 			Path:    filepath.Join(e.esp, "EFI/Linux", filepath.Base(image[0])),
 			Linux:   strings.TrimPrefix(image[0], e.installed+"/"),
 			Options: "xen.efi",
@@ -113,8 +113,12 @@ func bootctlXen(t *testing.T, b binary, layout string) bootctlSeen {
 		if !bootctlDefault.MatchString(text) {
 			t.Errorf("generation 3 with Xen is not what bootctl sees as default:\n%s", text)
 		}
+		def := bootctlDefaultID.FindStringSubmatch(text)
 		if text, err = bootctlList(seen.esp, "--json=short"); err == nil {
 			listed, err = readBootctl([]byte(text))
+		}
+		if err == nil && def != nil {
+			err = besideBootctl(b, []string{"--esp", seen.esp, "--root", m.root, "--json"}, listed, def[1])
 		}
 		return err
 	})
@@ -134,6 +138,46 @@ func bootctlXen(t *testing.T, b binary, layout string) bootctlSeen {
 	seen.second = xen[i]
 	return seen
 }
+
+// besideBootctl holds list and status against what bootctl said: the same Xen entries, and the same default.
+func besideBootctl(b binary, flags []string, listed []bootctlEntry, def string) error {
+	var list inspectionDocument
+	var status statusDocument
+	for command, into := range map[string]any{"list": &list, "status": &status} {
+		r, err := runProcess(b.command(append([]string{command}, flags...)...))
+		if err == nil {
+			err = json.Unmarshal([]byte(r.stdout), into)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", command, err, r.stderr)
+		}
+	}
+	var want, got []string
+	for _, e := range listed {
+		if strings.HasPrefix(e.ID, "xen-") {
+			want = append(want, e.ID)
+		}
+	}
+	starts := ""
+	for _, e := range list.ESPs[0].Entries {
+		got = append(got, e.ID)
+		if e.Default {
+			starts = e.ID
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := cmp.Diff(want, got); d != "" {
+		return fmt.Errorf("bootctl and list see other entries (-bootctl +list):\n%s", d)
+	}
+	if next := status.ESPs[0].Next; starts != def || next == nil || next.Entry != def {
+		return fmt.Errorf("bootctl says that %s is the default, list says %s, and status %v", def, starts, next)
+	}
+	return nil
+}
+
+// bootctlDefaultID is the id of the default entry in bootctl's text.
+var bootctlDefaultID = regexp.MustCompile(`title: .* \(default\).*\n +id: (\S+)\n`)
 
 // bootctlDefault is the default entry in bootctl's text.
 var bootctlDefault = regexp.MustCompile(`title: .* \(default\).*\n +id: xen-generation-3(-[0-9a-f]{16})?\.(conf|efi)\n`)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -31,13 +32,14 @@ type commandLine struct {
 	only              []string
 	layout            string
 	defaultMode       string
-	limit             int
+	limit             string
 	signKey           string
 	signCert          string
 	pkiBundle         string
 	signCommand       string
 	runSecrets        string
 	unverifiedInitrds bool
+	variants          []string
 	keepDebug         bool
 	blessCheck        string
 	pcrlockDir        string
@@ -189,13 +191,28 @@ func (c *commandLine) check(flags *pflag.FlagSet) error {
 	if err := checkWords(flags); err != nil {
 		return usageError{error: err}
 	}
-	if c.limit < 0 {
-		return usageError{error: fmt.Errorf("--limit %d is negative", c.limit)}
+	if _, _, err := c.limits(); err != nil {
+		return usageError{error: err}
 	}
 	if c.verbosity == "" {
 		c.verbosity = normal
 	}
 	return nil
+}
+
+// limits is what --limit says: a number, 0 for all, or as many as fit.
+func (c *commandLine) limits() (limit int, fit bool, err error) {
+	if c.limit == "fit" {
+		return 0, true, nil
+	}
+	limit, err = strconv.Atoi(c.limit)
+	switch {
+	case err != nil:
+		return 0, false, fmt.Errorf("--limit %q is not a number, and not fit", c.limit)
+	case limit < 0:
+		return 0, false, fmt.Errorf("--limit %d is negative", limit)
+	}
+	return limit, false, nil
 }
 
 // readConfig fills in what neither arguments nor environment say. The file of this machine says

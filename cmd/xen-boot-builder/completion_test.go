@@ -32,7 +32,7 @@ var (
 	// testFlags are the flags of each command.
 	testFlags = map[string][]string{
 		"install": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--from", "--generation", "--layout",
-			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets",
+			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets", "--variant",
 			"--sign-unverified-initrds", "--keep-debug", "--pcrlock-dir", "--dry-run", "-n", "--full", "--verbosity", "--json", "--color", "--config", "--version", "--help", "-h"},
 		"list":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},
 		"diff":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--full", "--json", "--color", "--config", "--version", "--help", "-h"},

@@ -52,8 +52,8 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "what is written"},
 		{name: "default", arg: "WORD", words: plain(bootbuilder.DefaultModes()), by: "install", into: &c.defaultMode, def: "xen",
 			usage: "what loader.conf starts"},
-		{name: "limit", arg: "N", by: "install", into: &c.limit, def: "0",
-			usage: "Xen entries for the newest N generations of each profile; 0 is all"},
+		{name: "limit", arg: "N|fit", by: "install", into: &c.limit, def: "0",
+			usage: "Xen entries for the newest N generations of each profile, or for as many as fit; 0 is all"},
 		{name: "sign-key", arg: "FILE", group: "key", by: "install", into: &c.signKey,
 			usage: "sign unified images with this RSA key, as PEM"},
 		{name: "sign-cert", arg: "FILE", group: "key", by: "install verify", into: &c.signCert,
@@ -66,6 +66,8 @@ func flagTable(c *commandLine) []flagSpec {
 			usage: "where an initrd is made anew, run its generation's own program that appends the secrets"},
 		{name: "sign-unverified-initrds", by: "install", into: &c.unverifiedInitrds,
 			usage: "sign initrds, too, that lie on the ESP by definition, where anybody could have changed them"},
+		{name: "variant", arg: "NAME=FILE", by: "install", into: &c.variants,
+			usage: "an extra entry of the newest generation, as the JSON file says: xenParams, xen, ucode, xsm; repeatable"},
 		{name: "keep-debug", by: "install", into: &c.keepDebug,
 			usage: "keep the debug sections of Xen's image, which no loader reads"},
 		{name: "check", arg: "COMMAND", by: "bless", into: &c.blessCheck,
@@ -94,12 +96,13 @@ func flagTable(c *commandLine) []flagSpec {
 // argKinds are the names of arguments, and what a shell suggests for them. An argument that is one
 // of a few words needs no entry.
 var argKinds = map[string]completionValue{
-	"DIR":     completionDir,
-	"FILE":    completionFile,
-	"N|PATH":  completionFile,
-	"PROGRAM": completionFile,
-	"COMMAND": completionNothing,
-	"N":       completionNothing,
+	"DIR":       completionDir,
+	"FILE":      completionFile,
+	"N|PATH":    completionFile,
+	"NAME=FILE": completionFile,
+	"PROGRAM":   completionFile,
+	"COMMAND":   completionNothing,
+	"N|fit":     completionNothing,
 }
 
 // newFlags defines the flags of the table for the parser.

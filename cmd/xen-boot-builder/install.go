@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -16,13 +18,23 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	if err != nil {
 		return c.failAll(ui, err)
 	}
+	variants, err := c.readVariants()
+	if err != nil {
+		return c.failAll(ui, err)
+	}
+	limit, fit, err := c.limits()
+	if err != nil {
+		return usageError{error: err}
+	}
 	options := bootbuilder.Options{
+		Variants:    variants,
 		Root:        c.root,
 		From:        bootbuilder.Source(c.from),
 		Only:        c.only,
 		Layout:      bootbuilder.Layout(c.layout),
 		Default:     bootbuilder.DefaultMode(c.defaultMode),
-		Limit:       c.limit,
+		Limit:       limit,
+		Fit:         fit,
 		Certificate: keys.certificate,
 		Secrets:     c.secretsMode(),
 		EFIVars:     c.efivars(),
@@ -53,6 +65,30 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	}, ui.renderInstall)
 	return lock.sweep(c, ui, err)
 }
+
+// readVariants reads the files of --variant.
+func (c *commandLine) readVariants() ([]bootbuilder.Variant, error) {
+	var list []bootbuilder.Variant
+	for _, value := range c.variants {
+		name, file, ok := strings.Cut(value, "=")
+		if !ok {
+			return nil, usageError{error: fmt.Errorf("--variant %s: it takes NAME=FILE", value)}
+		}
+		text, err := readLimited(file, maxVariant)
+		if err != nil {
+			return nil, err
+		}
+		v, err := bootbuilder.ParseVariant(name, []byte(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// maxVariant bounds what is read of a variant's file, in bytes.
+const maxVariant = 64 << 10
 
 // carryOut applies a plan, or checks it where that is all that is asked for, and reports.
 func (c *commandLine) carryOut(

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,6 +16,8 @@ type machine struct {
 	root string // what --root takes
 	esp  string
 	boot string // XBOOTLDR; the ESP where there is none
+	// rebuild is the next rebuild of the system; nil where the fixture has none.
+	rebuild func() error
 }
 
 // layOut makes a machine below dir, as the installer before us leaves it:
@@ -25,6 +28,10 @@ type machine struct {
 //	script       two generations with entries that nixpkgs' script has written
 //	lanzaboote   two generations, stubs instead of entries
 //	xbootldr     two generations, entries and kernels on another partition than loader.conf
+//	life         generations 40 and 41; a rebuild adds 42 and drops 40
+//	many:N       N generations with entries named by their content; a rebuild adds another one
+//	secrets      two generations that share an initrd; one of them has secrets, which were appended to it
+//	umlaut       one generation with a specialisation büro
 //	golden:NAME  the input of a recorded run of nixpkgs' script
 func layOut(dir, kind string) (machine, error) {
 	m := machine{root: filepath.Join(dir, "root"), esp: filepath.Join(dir, "esp")}
@@ -43,6 +50,21 @@ func layOut(dir, kind string) (machine, error) {
 		err = fixtures.Demo(dir)
 	case kind == "hash":
 		err = m.install(two, fixtures.SystemdBoot{Names: fixtures.ContentHashNames})
+	case kind == "life":
+		err = m.liveOn()
+	case strings.HasPrefix(kind, "many:"):
+		err = m.many(strings.TrimPrefix(kind, "many:"))
+	case kind == "secrets":
+		shared := []byte("070701" + "an initrd that two generations share, as cpio would have it")
+		err = m.install([]fixtures.Generation{
+			{Number: 1, System: fixtures.System{Xen: &fixtures.Xen{}, Initrd: shared}},
+			{Number: 2, System: fixtures.System{Xen: &fixtures.Xen{}, Initrd: shared, Secrets: []byte("a secret"), Params: []string{"quiet"}}},
+		}, fixtures.SystemdBoot{})
+	case kind == "umlaut":
+		err = m.install([]fixtures.Generation{{
+			Number: 1, System: fixtures.System{Xen: &fixtures.Xen{}},
+			Specialisations: []fixtures.Specialisation{{Name: "büro", System: fixtures.System{Xen: &fixtures.Xen{}}}},
+		}}, fixtures.SystemdBoot{})
 	case kind == "no-xen":
 		err = m.install([]fixtures.Generation{{Number: 1}}, fixtures.SystemdBoot{})
 	case kind == "xbootldr":
@@ -66,6 +88,68 @@ func layOut(dir, kind string) (machine, error) {
 		err = fmt.Errorf("there is no fixture %q", kind)
 	}
 	return m, err
+}
+
+// liveOn lays out a machine whose next rebuild changes what people look for.
+func (m *machine) liveOn() error {
+	label := func(linux string) string { return "NixOS 26.11 (Linux " + linux + ")" }
+	older := fixtures.System{
+		KernelVersion: "6.12.41", Label: label("6.12.41"), Params: []string{"root=fstab", "nvme_core.default_ps_max_latency_us=0"},
+		Xen: &fixtures.Xen{Version: "4.19.3", Params: []string{"dom0_mem=4096M,max:4096M", "ucode=scan"}},
+	}
+	newer := fixtures.System{
+		KernelVersion: "6.12.58", Label: label("6.12.58"), Params: []string{"root=fstab", "mitigations=auto"},
+		Xen: &fixtures.Xen{Version: "4.20.2", Params: []string{"dom0_mem=8192M,max:8192M", "ucode=scan"}},
+	}
+	root := fixtures.NewRoot(m.root)
+	gone, err := root.Add(fixtures.Generation{Number: 40, System: older})
+	if err == nil {
+		_, err = root.Add(fixtures.Generation{Number: 41, System: older})
+	}
+	if err == nil {
+		_, err = root.InstallSystemdBoot(m.esp, fixtures.SystemdBoot{})
+	}
+	m.rebuild = func() error {
+		if err := root.Delete(gone); err != nil {
+			return err
+		}
+		if _, err := root.Add(fixtures.Generation{Number: 42, System: newer}); err != nil {
+			return err
+		}
+		_, err := root.InstallSystemdBoot(m.esp, fixtures.SystemdBoot{})
+		return err
+	}
+	return err
+}
+
+// many lays out a machine with that many generations.
+func (m *machine) many(n string) error {
+	root, opts := fixtures.NewRoot(m.root), fixtures.SystemdBoot{Names: fixtures.ContentHashNames}
+	number, err := strconv.Atoi(n)
+	if err != nil {
+		return err
+	}
+	add := func(i int) error {
+		_, err := root.Add(fixtures.Generation{Number: i, System: fixtures.System{
+			Xen: &fixtures.Xen{Params: []string{fmt.Sprintf("dom0_mem=%dM", 1024+i)}},
+		}})
+		return err
+	}
+	for i := range number {
+		if err := add(i + 1); err != nil {
+			return err
+		}
+	}
+	m.rebuild = func() error {
+		number++
+		if err := add(number); err != nil {
+			return err
+		}
+		_, err := root.InstallSystemdBoot(m.esp, opts)
+		return err
+	}
+	_, err = root.InstallSystemdBoot(m.esp, opts)
+	return err
 }
 
 func (m machine) add(generations []fixtures.Generation) (*fixtures.Root, error) {

@@ -26,6 +26,10 @@ func testSizes(t *testing.T, b binary) {
 			if err := os.Mkdir(mount, 0o755); err != nil {
 				t.Fatal(err)
 			}
+			// On a NixOS the hint is on its options.
+			if err := errors.Join(os.MkdirAll(filepath.Join(l.root, "etc"), 0o755), os.WriteFile(filepath.Join(l.root, "etc/NIXOS"), nil, 0o644)); err != nil {
+				t.Fatal(err)
+			}
 			inNamespace(t, func() error { return l.allSizes(t, mount) })
 		})
 	}
@@ -76,7 +80,8 @@ func (l *faultLab) oneSize(mount string, outcomes map[int]int) error {
 	want := l.end
 	if r.code != exitDone {
 		want = l.start
-		if !strings.Contains(r.stderr, "error: no room on "+mount) || !strings.Contains(r.stderr, "\n"+program+": hint: ") {
+		if !strings.Contains(r.stderr, "error: no room on "+mount) || !strings.Contains(r.stderr, "\n"+program+": hint: ") ||
+			!strings.Contains(r.stderr, "boot.loader.systemd-boot.configurationLimit") || !strings.Contains(r.stderr, "nixos-rebuild boot") {
 			return fmt.Errorf("exit code %d: %s", r.code, r.stderr)
 		}
 	}
@@ -89,25 +94,49 @@ func (l *faultLab) oneSize(mount string, outcomes map[int]int) error {
 // testReadOnly runs it on an ESP that Linux has mounted read-only, as it does with a damaged one.
 func testReadOnly(t *testing.T, b binary) {
 	m := mustLayOut(t, "demo")
+	full := mustLayOut(t, "demo")
+	b.mustInstall(t, full, "quiet")
 	inNamespace(t, func() error {
-		if err := unix.Mount(m.esp, m.esp, "", unix.MS_BIND, ""); err != nil {
-			return err
+		for _, esp := range []string{m.esp, full.esp} {
+			if err := readOnly(esp); err != nil {
+				return err
+			}
 		}
-		if err := unix.Mount("", m.esp, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-			return err
-		}
-		for _, flags := range [][]string{{"quiet"}, {"info"}, {"--dry-run", "info"}} {
-			r, err := runProcess(b.command(m.flags(flags...)...))
+		// A removal says so, too, and what only looks fails as what writes would.
+		for _, flags := range [][]string{{"remove"}, {"remove", "--dry-run"}, {"remove", "--dry-run", "--json"}} {
+			r, err := runProcess(b.command(append(flags, "--esp", full.esp)...))
 			if err != nil {
 				return err
 			}
 			if r.code != exitFailed || !strings.Contains(r.stderr, "read-only file system") {
-				t.Errorf("%v: exit code %d", flags, r.code)
+				t.Errorf("%v: exit code %d: %s", flags, r.code, r.stderr)
 			}
 			wantComplaint(t, r.stderr)
 		}
-		return nil
+		return m.readOnlyRuns(t, b)
 	})
+}
+
+// readOnly makes a directory a mount point of its own, that can't be written to.
+func readOnly(dir string) error {
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+}
+
+func (m machine) readOnlyRuns(t *testing.T, b binary) error {
+	for _, flags := range [][]string{{"quiet"}, {"info"}, {"--dry-run", "info"}} {
+		r, err := runProcess(b.command(m.flags(flags...)...))
+		if err != nil {
+			return err
+		}
+		if r.code != exitFailed || !strings.Contains(r.stderr, "read-only file system") {
+			t.Errorf("%v: exit code %d", flags, r.code)
+		}
+		wantComplaint(t, r.stderr)
+	}
+	return nil
 }
 
 // testDropIn runs the very command line of nixpkgs' hook, with nothing but the verbosity and the mount
@@ -134,7 +163,7 @@ func testDropIn(t *testing.T, b binary) {
 			if err := boots(m.esp); err != nil {
 				t.Error(err)
 			}
-			if says := strings.Contains(r.stdout, headline+"done.\n"); says != (verbosity != "quiet") {
+			if says := strings.Contains(r.stdout, headline+"done."); says != (verbosity != "quiet") {
 				t.Errorf("stdout: %q", r.stdout)
 			}
 			if found, _ := filepath.Glob(filepath.Join(m.esp, "loader/entries/xen-*.conf")); len(found) == 0 {

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
 
@@ -71,7 +75,7 @@ func testTerminated(t *testing.T, b binary) {
 			before := mustSnapshot(t, m.esp)
 			// While clusters are taken for the first file, which then lasts long enough for the signal to be noticed.
 			first := sysCall{name: "fallocate", path: firstPayload(t, b, m)}
-			r, _, err := b.injected(filepath.Join(t.TempDir(), "log"), first, 1, "delay_exit=300000:signal="+signal, m.flags()...)
+			r, _, err := b.injected(filepath.Join(t.TempDir(), "log"), first, 1, "delay_exit=300000:signal="+signal, m.flags("info")...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,6 +83,11 @@ func testTerminated(t *testing.T, b binary) {
 				t.Errorf("exit code %d, want %d", r.code, exitFailed)
 			}
 			wantComplaint(t, r.stderr)
+			// It says what happened, and not what was planned.
+			if !strings.Contains(r.stdout, headline+"failed.  (") || strings.Contains(r.stdout, "\n+ ") || !strings.Contains(r.stdout, "\nNo change: ") ||
+				!strings.Contains(r.stdout, "\nboots next: 3 without Xen   ") || !strings.Contains(r.stdout, "not reached") {
+				t.Errorf("stdout:\n%s", r.stdout)
+			}
 			if want := "signal"; !strings.Contains(r.stderr, want) && !strings.Contains(r.stderr, "interrupted") {
 				t.Errorf("stderr does not say that a signal ended it:\n%s", r.stderr)
 			}
@@ -102,6 +111,27 @@ func firstPayload(t *testing.T, b binary, m machine) string {
 		t.Fatalf("no payload is written:\n%s%s", r.stdout, r.stderr)
 	}
 	return made[1]
+}
+
+// testFailsHalfway has the disk fail once the entries are there, at loader.conf: the report has what was done, and
+// not what was not.
+func testFailsHalfway(t *testing.T, b binary) {
+	firmware.Need(t, "strace")
+	m := mustLayOut(t, "demo")
+	conf := sysCall{name: "pwrite64", path: filepath.Join(m.esp, "loader/loader.conf")}
+	r, hit, err := b.injected(filepath.Join(t.TempDir(), "log"), conf, 1, "error=EIO", m.flags("--json")...)
+	if err != nil || !hit {
+		t.Fatalf("the fault did not take place: %v", err)
+	}
+	var got document
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || len(got.ESPs) != 1 {
+		t.Fatalf("%v in %s", err, r.stdout)
+	}
+	report := got.ESPs[0]
+	if r.code != exitFailed || !report.Changed || report.LoaderConf != nil || report.Error == "" || report.Summary.Added != 5 ||
+		report.Next == nil || report.Next.Now.Entry != "nixos-generation-3.conf" || report.Next.Now.Xen {
+		t.Errorf("exit code %d: %s", r.code, r.stdout)
+	}
 }
 
 // testProgressBar has a slow disk: on a terminal a bar shows how far it is, and is gone by the end.
@@ -164,4 +194,27 @@ func testNobodyReads(t *testing.T, b binary) {
 		}
 		wantSame(t, "the ESP is not as after another run", want, mustSnapshot(t, m.esp))
 	})
+}
+
+// testWaits has a run wait for another one, and say for whom.
+func testWaits(t *testing.T, b binary) {
+	m := mustLayOut(t, "demo")
+	dir, err := esp.OpenDir(m.esp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	unlock, err := dir.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(2*time.Second, unlock)
+	r := b.mustRun(t, m.flags()...)
+	if r.code != exitDone {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+	want := regexp.MustCompile(fmt.Sprintf(`^%s: note: waiting for another run( \(pid %d\))?\n$`, program, os.Getpid()))
+	if !want.MatchString(r.stderr) {
+		t.Errorf("stderr: %q", r.stderr)
+	}
 }

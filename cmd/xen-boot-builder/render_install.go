@@ -199,11 +199,19 @@ func (d details) of(s screen.Screen, g bootbuilder.GenerationReport) []string {
 	case d.full:
 		return append(filesLines(s, g.ConfigDiff, g.EntryDiff), d.payload(s, g)...)
 	case g.State == bootbuilder.Added && d.comparisons && g.Compared != nil:
-		return differenceLines(s, g.Compared.Differences)
+		return differenceLines(s, withoutInitrds(g.Compared.Differences))
 	case g.State == bootbuilder.Changed && d.files:
 		return append(filesLines(s, g.ConfigDiff, g.EntryDiff), d.payload(s, g)...)
 	}
 	return nil
+}
+
+// withoutInitrds leaves out initrds that changed as the kernel did, version by version: they are made for it.
+func withoutInitrds(list []bootbuilder.Difference) []bootbuilder.Difference {
+	linux := slices.IndexFunc(list, func(d bootbuilder.Difference) bool { return string(d.Field) == "linux" })
+	return slices.DeleteFunc(slices.Clone(list), func(d bootbuilder.Difference) bool {
+		return string(d.Field) == "initrd" && linux >= 0 && d.Before == list[linux].Before && d.After == list[linux].After
+	})
 }
 
 // payload are the files that were written and that no diff shows.

@@ -18,24 +18,29 @@ import (
 // scriptCommands are the scripts' own commands:
 //
 //	fixture KIND            lays out a machine in a new directory: see layOut. $ROOT, $ESP and $BOOT are where it lies
+//	rebuild               the next rebuild of the machine's system: see layOut
 //	keys DIR NAME           lays out a key pair as sbctl does
 //	snapshot NAME           remembers what is on $ESP and $BOOT
 //	[!] unchanged NAME      it is still (or no longer) so
 //	resolve VAR PATH        sets VAR to where the store path behind PATH, as seen from inside $ROOT, lies
 //	edit FILE REGEXP TEXT   replaces what matches; it is an error if nothing does
+//	edit-screen FILE      writes stdout to a file, with what differs from run to run put in capitals: TIME, SIZE, ESP
 //	exits CODE PROGRAM...   runs a program and wants this exit code
 //	pty STREAMS PROGRAM...  runs a program with a terminal as its stdout, stderr or both; what it prints there becomes stdout.
 //	                        both:120 is a terminal of 120 columns instead of 80
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"fixture":   scriptFixture,
+		"rebuild":   scriptRebuild,
 		"keys":      scriptKeys,
 		"snapshot":  scriptSnapshot,
 		"unchanged": scriptUnchanged,
 		"resolve":   scriptResolve,
 		"edit":      scriptEdit,
 		"exits":     scriptExits,
-		"pty":       scriptPTY,
+
+		"edit-screen": scriptEditScreen,
+		"pty":         scriptPTY,
 	}
 }
 
@@ -51,9 +56,22 @@ func scriptFixture(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	m, err := layOut(dir, args[0])
 	ts.Check(err)
+	*ts.Value(machineKey{}).(*machine) = m
 	ts.Setenv("ROOT", m.root)
 	ts.Setenv("ESP", m.esp)
 	ts.Setenv("BOOT", m.boot)
+}
+
+// machineKey is where a script's machine is kept.
+type machineKey struct{}
+
+func scriptRebuild(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 0, 0)
+	m := ts.Value(machineKey{}).(*machine)
+	if m.rebuild == nil {
+		ts.Fatalf("the fixture has no rebuild")
+	}
+	ts.Check(m.rebuild())
 }
 
 func scriptKeys(ts *testscript.TestScript, neg bool, args []string) {
@@ -135,6 +153,25 @@ func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
 	text = re.ReplaceAll(text, []byte(with))
 	ts.Check(os.Remove(file)) // files of the store are read-only
 	ts.Check(os.WriteFile(file, text, 0o644))
+}
+
+func scriptEditScreen(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 1, 1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(steadyScreen(ts.ReadFile("stdout"), ts.Getenv("ESP"))), 0o644))
+}
+
+// steadyScreen puts capitals where a screen is not the same on each machine and at each time. What follows it on a line
+// is no longer where it was.
+func steadyScreen(text, esp string) string {
+	for _, r := range [][2]string{
+		{`\([0-9.]+ s, [0-9.]+ [KM]?i?B written\)`, "(TIME, SIZE written)"},
+		{`[0-9.]+ of [0-9.]+ [KMGT]iB free on`, "SIZE of SIZE free on"},
+		{`(?m)^(last run +).*$`, "${1}TIME"},
+		{regexp.QuoteMeta(esp), "/boot"},
+	} {
+		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
+	}
+	return text
 }
 
 func scriptExits(ts *testscript.TestScript, neg bool, args []string) {

@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
 		Setup: func(env *testscript.Env) error {
+			env.Values[machineKey{}] = &machine{}
 			env.Values[snapshotsKey{}] = make(map[string]map[string]string)
 			return nil
 		},

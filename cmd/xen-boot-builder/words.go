@@ -26,6 +26,9 @@ func numbered(number string, f bootbuilder.Facts) string {
 	if f.Specialisation != "" {
 		number += " (" + f.Specialisation + ")"
 	}
+	if f.Variant != "" {
+		number += " +" + f.Variant
+	}
 	if f.Profile != "" {
 		number += " [" + f.Profile + "]"
 	}
@@ -76,7 +79,7 @@ func nameList(list []named) string {
 
 // follows reports whether b is the next generation of the same profile as a.
 func follows(a, b bootbuilder.Facts) bool {
-	return a.Number != 0 && b.Number == a.Number+1 && a.Profile == b.Profile && a.Specialisation == b.Specialisation
+	return a.Number != 0 && b.Number == a.Number+1 && a.Profile == b.Profile && a.Specialisation == b.Specialisation && a.Variant == b.Variant
 }
 
 // compareFacts orders generations from old to new, the system profile first, specialisations behind all others.

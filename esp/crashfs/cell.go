@@ -14,7 +14,6 @@ func newCell[T any](v T) cell[T] { return cell[T]{versions: []T{v}} }
 func (c *cell[T]) now() T     { return c.versions[len(c.versions)-1] }
 func (c *cell[T]) set(v T)    { c.versions = append(c.versions, v) }
 func (c *cell[T]) send()      { c.sent = len(c.versions) - 1 }
-func (c *cell[T]) settle()    { *c = newCell(c.now()) }
 func (c *cell[T]) open() bool { return len(c.versions) > 1 }
 
 // flush makes last what was sent.

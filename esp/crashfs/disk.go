@@ -35,6 +35,8 @@ type node struct {
 	names map[string]int // of a directory: slots by name in lower case
 	long  int64          // of a directory: most bytes that its names ever took; FAT never shrinks it
 	ready cell[bool]     // of a directory: its first cluster holds no garbage
+	// madeIn is the directory that a directory was made in: with that its first cluster comes to the disk.
+	madeIn int
 }
 
 // slot is a name in a directory.
@@ -70,7 +72,7 @@ func newDisk() *disk {
 }
 
 func (d *disk) newNode(isDir bool) int {
-	n := node{isDir: isDir, slot: none, chain: none, ready: newCell(false)}
+	n := node{isDir: isDir, slot: none, chain: none, madeIn: none, ready: newCell(false)}
 	if isDir {
 		n.names, n.long = make(map[string]int), directorySlots
 	}
@@ -115,12 +117,14 @@ func (d *disk) link(dir int, base string, n int, start int) {
 	p := &d.nodes[dir]
 	p.names[strings.ToLower(base)] = len(d.slots) - 1
 	p.long = max(p.long, d.slotBytes(dir))
+	p.dirty = true // its times
 }
 
 // unlink takes a name away.
 func (d *disk) unlink(s int) {
 	sl := &d.slots[s]
 	e := sl.entry.now()
+	d.nodes[sl.parent].dirty = true
 	delete(d.nodes[sl.parent].names, strings.ToLower(e.text))
 	if alias := d.alias(sl.parent, e.text); alias != e.text {
 		half := e
@@ -215,13 +219,12 @@ func (d *disk) sendDirectory(dir int) {
 		if s := &d.slots[i]; s.parent == dir {
 			s.entry.send()
 			s.quiet = false
-			if n := s.entry.now().node; n != none && d.nodes[n].isDir {
-				d.nodes[n].ready.send()
-			}
 		}
 	}
-	if d.nodes[dir].isDir {
-		d.nodes[dir].ready.send()
+	for i := range d.nodes {
+		if n := &d.nodes[i]; n.madeIn == dir {
+			n.ready.send()
+		}
 	}
 }
 

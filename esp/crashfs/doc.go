@@ -34,6 +34,6 @@
 //
 // Inodes that the kernel writes by itself, seconds after they were changed; and that it writes the new name of a directory
 // between rename(2) and the fsync(2) that follows. Directories that grow. Clusters that are lost, because they are taken and nobody's: they count as free after a power cut. Damage
-// to sectors, and by disks that lie about a flush: no order of writing helps against it. Renames from one directory to
-// another are refused (EXDEV).
+// to sectors, and by disks that lie about a flush: no order of writing helps against it. Files are not renamed
+// from one directory to another (EXDEV); directories are.
 package crashfs

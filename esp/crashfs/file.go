@@ -193,12 +193,16 @@ func (h *handle) Send() error {
 	return nil
 }
 
-// Sync brings content, start and length to the disk, and which clusters are taken. It flushes the disk's cache.
+// Sync brings content, start and length to the disk, and which clusters are taken; of a directory what SyncDir does. It flushes the disk's cache.
 func (h *handle) Sync() error {
 	if _, err := h.fsys.begin(OpSync, h.name); err != nil {
 		return err
 	}
 	d := h.fsys.disk
+	if d.nodes[h.node].isDir {
+		h.fsys.syncDirectory(h.node)
+		return nil
+	}
 	d.writeNode(h.node)
 	if c := d.nodes[h.node].chain; c != none {
 		d.sendData(c)

@@ -2,7 +2,6 @@ package crashfs
 
 import (
 	"context"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -167,6 +166,7 @@ func (f *FS) newDirectory(dir int, base string) {
 	d.chains[c].taken.set(1)
 	d.nodes[n].chain = c
 	d.nodes[n].ready.set(true)
+	d.nodes[n].madeIn = dir
 	d.link(dir, base, n, c)
 }
 
@@ -190,7 +190,7 @@ func (f *FS) add(kind OpKind, name string, clusters int64, add func(dir int)) er
 	return cut
 }
 
-// Rename gives a file or directory another name in its directory, replacing a file that has it.
+// Rename gives a file another name in its directory, replacing a file that has it, or a directory another place.
 func (f *FS) Rename(from, to string) error {
 	half, cut := f.begin(OpRename, to)
 	if cut != nil && !half {
@@ -204,15 +204,19 @@ func (f *FS) Rename(from, to string) error {
 
 func (f *FS) rename(from, to string) error {
 	d := f.disk
-	dir, err := f.directory(path.Dir(from))
+	n, err := f.find(from)
 	if err != nil {
 		return err
 	}
-	n, old := d.get(dir, path.Base(from)), d.get(dir, path.Base(to))
+	dir, err := f.directory(path.Dir(to))
+	if err != nil {
+		return err
+	}
+	old := d.get(dir, path.Base(to))
 	switch {
-	case n == none:
-		return fs.ErrNotExist
-	case !strings.EqualFold(path.Dir(from), path.Dir(to)):
+	case n == root:
+		return fs.ErrInvalid
+	case d.slots[d.nodes[n].slot].parent != dir && !d.nodes[n].isDir:
 		return syscall.EXDEV
 	case old == n:
 		return nil
@@ -247,9 +251,15 @@ func (f *FS) Remove(name string) error {
 }
 
 // Drop deletes a name, and holds open what it was for.
-func (f *FS) Drop(name string) (io.Closer, error) { return f.drop(name, true) }
+func (f *FS) Drop(name string) (esp.Held, error) {
+	h, err := f.drop(name, true)
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
 
-func (f *FS) drop(name string, hold bool) (held io.Closer, err error) {
+func (f *FS) drop(name string, hold bool) (held *handle, err error) {
 	half, cut := f.begin(OpRemove, name)
 	if cut != nil && !half {
 		return nil, cut
@@ -300,11 +310,15 @@ func (f *FS) SyncDir(name string) error {
 	if err != nil {
 		return f.failed(OpSyncDir, name, err)
 	}
+	f.syncDirectory(dir)
+	return nil
+}
+
+func (f *FS) syncDirectory(dir int) {
 	f.disk.sendDirectory(dir)
 	f.disk.writeNode(dir)
 	f.disk.sendTables()
 	f.disk.flush()
-	return nil
 }
 
 // FlushTables is SyncDir of the root directory.

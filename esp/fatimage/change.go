@@ -2,7 +2,6 @@ package fatimage
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -10,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/esp/fatimage/internal/fat"
 )
 
@@ -46,7 +46,7 @@ func (v *volume) rename(from, to string) error {
 		return err
 	}
 	if old == nil {
-		if err := v.checkName(name); err != nil {
+		if err := v.CheckName(name); err != nil {
 			return err
 		}
 	}
@@ -82,7 +82,12 @@ func (v *volume) Remove(name string) error {
 }
 
 // Drop is Remove: only Sync makes changes, all of them at once.
-func (v *volume) Drop(name string) (io.Closer, error) { return io.NopCloser(nil), v.Remove(name) }
+func (v *volume) Drop(name string) (esp.Held, error) { return held{}, v.Remove(name) }
+
+type held struct{}
+
+func (held) Sync() error  { return nil }
+func (held) Close() error { return nil }
 
 func (v *volume) remove(name string) error {
 	n, err := v.find(name)
@@ -147,7 +152,7 @@ func (v *volume) place(name string) (*node, error) {
 	if _, err := v.find(name); err == nil {
 		return nil, fs.ErrExist
 	}
-	if err := v.checkName(path.Base(name)); err != nil {
+	if err := v.CheckName(path.Base(name)); err != nil {
 		return nil, err
 	}
 	return dir, v.writable(path.Join(dir.path(), path.Base(name)))

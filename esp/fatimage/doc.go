@@ -20,5 +20,6 @@
 // mtools (seen with 4.0.32) stamps that time, within what FAT can say (1980 to 2107), in UTC.
 //
 // Left out: writing to block devices (mount those), repairing a file system, renaming
-// directories, and names other than printable ASCII in anything that is written.
+// directories, and names with characters beyond the Basic Multilingual Plane in anything that is
+// written.
 package fatimage

@@ -119,7 +119,9 @@ func environment(env []string) []string {
 		}
 	}
 	// The check is of the disk's geometry, which images need not have.
-	return append(list, "MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1", "MTOOLS_NO_VFAT=0", "MTOOLS_NAME_NUMERIC_TAIL=1", "LC_ALL=C")
+	return append(list, "MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1", "MTOOLS_NO_VFAT=0", "MTOOLS_NAME_NUMERIC_TAIL=1",
+		// Names are UTF-8. Where that locale is missing, what is read back shows it, and the image stays as it was.
+		"LC_ALL=C.UTF-8")
 }
 
 // stampable brings a time into what FAT can say; mtools wraps 1970 round to 2098.

@@ -3,11 +3,12 @@ package fatimage
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
-// checkName refuses what can't be a new file's name: what FAT can't hold, and what mtools would
+// CheckName refuses what can't be a new file's name: what FAT can't hold, and what mtools would
 // change or read as a drive.
-func (v *volume) checkName(name string) error {
+func (v *volume) CheckName(name string) error {
 	switch limit := v.maxName(); {
 	case len(name) > limit:
 		return fmt.Errorf("the name has more than %d characters", limit)
@@ -15,7 +16,7 @@ func (v *volume) checkName(name string) error {
 		return fmt.Errorf("FAT names don't begin with a space or end with a space or dot")
 	}
 	for _, r := range name {
-		if r < ' ' || r > '~' || strings.ContainsRune(`"*/:<>?\|`, r) {
+		if !printable(r) || strings.ContainsRune(`"*/:<>?\|`, r) {
 			return fmt.Errorf("%q can't be in the name of a file on FAT", r)
 		}
 	}
@@ -29,10 +30,15 @@ func (v *volume) maxName() int {
 	return int(min(255, (v.fat.ClusterSize()/entrySize-1)*perEntry))
 }
 
+// printable reports whether mtools takes a character as it is: it has one UTF-16 unit for each.
+func printable(r rune) bool {
+	return r <= 0xffff && r != unicode.ReplacementChar && (unicode.IsPrint(r) || unicode.IsMark(r))
+}
+
 // checkPath refuses names of existing files that mtools can't be told.
 func checkPath(name string) error {
 	for _, r := range name {
-		if r < ' ' || r > '~' || strings.ContainsRune(`*?\`, r) {
+		if !printable(r) || strings.ContainsRune(`*?\`, r) {
 			return fmt.Errorf("mtools can't be given a name with %q", r)
 		}
 	}

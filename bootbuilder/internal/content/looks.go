@@ -20,6 +20,9 @@ func (m Image) Looks(r *Reader, name string) bool {
 	if err != nil || image.Signed() != (m.Certificate != nil) {
 		return false
 	}
+	if _, err := image.Certificates(); err != nil { // they are not the end of the file
+		return false
+	}
 	for _, want := range m.Sections {
 		have, ok := image.Section(want.Name)
 		if !ok {

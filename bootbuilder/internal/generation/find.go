@@ -242,7 +242,7 @@ func (f *Found) finish() {
 	first := make(map[esp.Key]string)
 	for i := range f.Generations {
 		g := &f.Generations[i]
-		if g.selectsNothing() {
+		if g.SelectsNothing() {
 			continue
 		}
 		key := esp.KeyOf(g.ID)
@@ -255,7 +255,7 @@ func (f *Found) finish() {
 	all := f.Generations
 	f.Generations = nil
 	for _, g := range all {
-		if _, taken := first[esp.KeyOf(g.ID)]; taken && g.selectsNothing() {
+		if _, taken := first[esp.KeyOf(g.ID)]; taken && g.SelectsNothing() {
 			f.PassedOver = append(f.PassedOver, g)
 			continue
 		}
@@ -263,7 +263,7 @@ func (f *Found) finish() {
 	}
 }
 
-// selectsNothing reports whether an entry or stub leads to no generation.
-func (g Generation) selectsNothing() bool {
+// SelectsNothing reports whether an entry or stub leads to no generation.
+func (g Generation) SelectsNothing() bool {
 	return g.Skip != nil && (g.Skip.Reason == UnknownGeneration || g.Skip.Reason == EntryInvalid)
 }

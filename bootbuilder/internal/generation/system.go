@@ -238,6 +238,9 @@ func (s *System) inStore(toplevel, name string) error {
 	return nil
 }
 
+// CheckPath refuses a path that leads out of the store that a toplevel lies in.
+func (s *System) CheckPath(toplevel, name string) error { return s.inStore(toplevel, name) }
+
 func isBelow(dir, name string) bool { return strings.HasPrefix(name, dir+"/") }
 
 // isToplevel reports whether a resolved path is a path of a Nix store, which is /nix/store but

@@ -117,10 +117,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	if err := inv.payload(boot, &inv.Payload); err != nil {
 		return nil, err
 	}
-	if _, err := inv.list(espFS, path.Dir(bootname.LoaderConf)); err != nil {
-		return nil, err
-	}
-	if _, err := inv.list(boot, bootname.Entries); err != nil {
+	if err := inv.aliases(espFS, boot); err != nil {
 		return nil, err
 	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
@@ -153,7 +150,7 @@ func (inv *Inventory) payload(fsys esp.FS, into *[]Place) error {
 			return err
 		}
 		for _, name := range names {
-			if _, ok := bootname.Parse(name); ok {
+			if _, ok := bootname.Parse(name); ok || isAlias(fsys, name) {
 				*into = append(*into, Place{fsys, name})
 			}
 		}
@@ -195,7 +192,7 @@ func (inv *Inventory) list(fsys esp.FS, dir string) ([]string, error) {
 		name := path.Join(dir, d.Name())
 		switch {
 		case d.IsDir():
-		case esp.IsStaged(d.Name()):
+		case esp.IsStaged(d.Name()), esp.IsShortNameOf(d.Name(), ".xen-boot-builder-", "tmp"):
 			inv.Leftovers = append(inv.Leftovers, Place{fsys, name})
 		default:
 			names = append(names, name)

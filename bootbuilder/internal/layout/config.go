@@ -26,8 +26,16 @@ func commandLine(g generation.Generation) (string, error) {
 // 4.17 and 4.20). On x86 what is too long is cut.
 const maxARM = 1024
 
+// names are files as a xen.cfg names them, or as they are called on $BOOT; "" for none.
+type names struct{ kernel, ramdisk, devicetree, ucode, xsm string }
+
+// each is the names with a change to every one of them.
+func (n names) each(change func(string) string) names {
+	return names{change(n.kernel), change(n.ramdisk), change(n.devicetree), change(n.ucode), change(n.xsm)}
+}
+
 // encodeConfig makes the text of a generation's xen.cfg. File names are as Xen takes them.
-func encodeConfig(g generation.Generation, kernel, ramdisk, devicetree string) ([]byte, error) {
+func encodeConfig(g generation.Generation, n names) ([]byte, error) {
 	options, err := xencfg.Join("Xen parameter", g.Spec.Xen.Params)
 	if err != nil {
 		return nil, generation.Skipped(generation.BadParameter, err)
@@ -38,10 +46,12 @@ func encodeConfig(g generation.Generation, kernel, ramdisk, devicetree string) (
 	}
 	text, err := xencfg.Config{
 		Options: options,
-		Kernel:  kernel,
+		Kernel:  n.kernel,
 		CmdLine: cmdline,
-		Ramdisk: ramdisk,
-		DTB:     devicetree,
+		Ramdisk: n.ramdisk,
+		DTB:     n.devicetree,
+		Ucode:   n.ucode,
+		XSM:     n.xsm,
 	}.Encode()
 	return text, generation.Skipped(generation.BadParameter, err)
 }

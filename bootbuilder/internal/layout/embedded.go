@@ -47,8 +47,8 @@ func (b *builder) embedded(ctx context.Context) error {
 
 // embeddedImage is the image for one of the two directories: its xen.cfg names files beside it by
 // their bare names.
-func (b *builder) embeddedImage(p payload, dir string) (content.Image, error) {
-	text, err := encodeConfig(b.g, beside(dir, p.kernel), beside(dir, p.ramdisk), beside(dir, p.devicetree))
+func (b *builder) embeddedImage(p names, dir string) (content.Image, error) {
+	text, err := encodeConfig(b.g, p.each(func(name string) string { return beside(dir, name) }))
 	if err != nil {
 		return content.Image{}, err
 	}

@@ -23,7 +23,7 @@ func Expected(spec *bootspec.Document, root *nixroot.Root) (p Parts) {
 		return p
 	}
 	g := generation.Generation{Spec: spec}
-	if p.Config, p.Err = encodeConfig(g, embeddedKernel, "", ""); p.Err != nil {
+	if p.Config, p.Err = encodeConfig(g, names{kernel: embeddedKernel}); p.Err != nil {
 		return p
 	}
 	b := builder{g: g}

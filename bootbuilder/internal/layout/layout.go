@@ -33,6 +33,7 @@ const (
 	Kernel     FileKind = "kernel"
 	Ramdisk    FileKind = "ramdisk"
 	Devicetree FileKind = "devicetree"
+	Extra      FileKind = "extra" // microcode or a security policy, of a variant
 	Image      FileKind = "image"
 	Config     FileKind = "config"
 	Entry      FileKind = "entry"
@@ -73,6 +74,20 @@ func (f Files) All() []File {
 	return append(append([]File(nil), f.Payload...), *f.Entry)
 }
 
+// Variant is another way to start a generation.
+type Variant struct {
+	Name       string
+	Ucode, XSM string // paths in the store, "" for none
+}
+
+// suffix is what the title of an entry gets: nixpkgs' script appends the first.
+func (v Variant) suffix() string {
+	if v.Name == "" {
+		return " (with Xen Hypervisor)"
+	}
+	return " (with Xen Hypervisor, " + v.Name + ")"
+}
+
 // Options say how to build.
 type Options struct {
 	Layout      Layout
@@ -82,6 +97,8 @@ type Options struct {
 	UnverifiedInitrds bool
 	// KeepDebug keeps Xen's debug sections, which no loader reads.
 	KeepDebug bool
+	// Variant is of an extra entry; empty for the generation's own.
+	Variant Variant
 	// Secrets runs a generation's own program on its initrd; nil where that is not allowed.
 	Secrets func(context.Context, generation.Generation) (content.Source, error)
 	// Pending says that Secrets would be run if this were not a dry run.
@@ -101,7 +118,7 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	if b.xen.Store, err = r.Resolve(g.Spec.Xen.EFIPath); err != nil {
 		return Files{}, generation.Skipped(generation.XenMissing, err)
 	}
-	if o.Layout != Shared && b.isARM() {
+	if machine, err := r.Machine(b.xen); o.Layout != Shared && err == nil && machine == pe.ARM64 {
 		return Files{}, generation.Skipped(generation.ImageInvalid, fmt.Errorf(
 			"Xen for aarch64 has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
 	}
@@ -175,14 +192,11 @@ func padded(text []byte) []byte {
 	return text
 }
 
-// titleSuffix is what nixpkgs' script appends to the title of the NixOS entry.
-const titleSuffix = " (with Xen Hypervisor)"
-
 // entry makes the type #1 entry. The keys stand in the order of nixpkgs' script.
 func (b *builder) entry(options string) error {
 	d := b.g.Menu()
 	e := &esp.Entry{}
-	e.Add("title", d.Title+titleSuffix)
+	e.Add("title", d.Title+b.o.Variant.suffix())
 	e.Add("version", d.Version)
 	e.Add("efi", "/"+b.files.Image)
 	if options != "" {

@@ -37,7 +37,7 @@ func (b *builder) shared(ctx context.Context) error {
 	if err != nil {
 		return generation.Skipped(generation.XenMissing, err)
 	}
-	text, err := encodeConfig(b.g, efiPath(p.kernel), efiPath(p.ramdisk), efiPath(p.devicetree))
+	text, err := encodeConfig(b.g, p.each(efiPath))
 	if err != nil {
 		return err
 	}

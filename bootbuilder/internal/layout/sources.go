@@ -13,11 +13,8 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// payload is what Xen loads beside itself: names of files on $BOOT, there by now or planned; "" for none.
-type payload struct{ kernel, ramdisk, devicetree string }
-
 // payload finds the kernel, the ramdisk and the devicetree on $BOOT, or plans them.
-func (b *builder) payload(ctx context.Context) (p payload, err error) {
+func (b *builder) payload(ctx context.Context) (p names, err error) {
 	s := b.g.Selector()
 	if s == nil {
 		s = &generation.Selector{}
@@ -42,6 +39,12 @@ func (b *builder) payload(ctx context.Context) (p payload, err error) {
 	if err != nil {
 		return p, err
 	}
+	if p.ucode, err = b.extra(b.o.Variant.Ucode); err != nil {
+		return p, err
+	}
+	if p.xsm, err = b.extra(b.o.Variant.XSM); err != nil {
+		return p, err
+	}
 	if dtb := b.g.Spec.SystemdBoot.Devicetree; dtb != "" && b.usesDevicetree() {
 		file, err := b.onBootOrStore(ctx, s.Files.Devicetree, dtb, nil)
 		if err != nil {
@@ -51,6 +54,18 @@ func (b *builder) payload(ctx context.Context) (p payload, err error) {
 		return p, err
 	}
 	return p, nil
+}
+
+// extra plans a copy of a variant's file.
+func (b *builder) extra(store string) (string, error) {
+	if store == "" {
+		return "", nil
+	}
+	file, err := b.storeFile(store, Extra)
+	if err != nil {
+		return "", err
+	}
+	return b.place(file, Extra)
 }
 
 // usesDevicetree: Xen on x86 has no use for one.

@@ -71,7 +71,11 @@ func (b *builder) unifiedImage(ctx context.Context) (content.Image, error) {
 	if err != nil {
 		return content.Image{}, err
 	}
-	text, err := encodeConfig(b.g, embeddedKernel, "", "")
+	if b.o.Variant.Ucode != "" || b.o.Variant.XSM != "" {
+		return content.Image{}, generation.Skipped(generation.BadParameter, fmt.Errorf(
+			"variant %s: Xen reads no microcode and no policy out of a unified image", b.o.Variant.Name))
+	}
+	text, err := encodeConfig(b.g, names{kernel: embeddedKernel})
 	if err != nil {
 		return content.Image{}, err
 	}
@@ -112,7 +116,7 @@ func (b *builder) osRelease() ([]byte, error) {
 	}
 	return osrelease.Encode(
 		osrelease.Field{Key: "ID", Value: d.SortKey},
-		osrelease.Field{Key: "PRETTY_NAME", Value: d.Title + titleSuffix},
+		osrelease.Field{Key: "PRETTY_NAME", Value: d.Title + b.o.Variant.suffix()},
 		osrelease.Field{Key: "VERSION_ID", Value: d.Version},
 	)
 }

@@ -7,14 +7,17 @@ import (
 	"strings"
 )
 
-// A directory is made under a name that nobody looks up, since vfat writes its name and its first cluster in any order,
-// and one look into a directory of garbage makes Linux turn the file system read-only. It gets as long there as it will
-// have to be: one that grows in use may end in a free cluster for a moment. vfat never shrinks one.
+// vfat writes a directory's name and its first cluster in any order, and one look into a directory of garbage makes
+// Linux turn the file system read-only. So a directory is made inside another one whose name has not come to the disk,
+// gets its clusters on the disk there, and is moved out to its place with a name that comes last. The one around it is
+// removed and held open, which brings the first cluster to the disk without a name that leads there: that belongs to the
+// directory in which it was made. There the new directory gets as long as it will have to be, too: one that grows in use may
+// end in a free cluster for a moment, and vfat never shrinks one.
 
 var unfinished = regexp.MustCompile(`(?i)^XENBB[0-9]{3}\.TMP$`)
 
-// IsUnfinished reports whether a directory has a name under which one is made. What a power cut left of it must not
-// be looked up.
+// IsUnfinished reports whether a directory has the name of one in which others are made. Should a power cut leave it, for
+// the kernel wrote just then, it must not be looked up.
 func IsUnfinished(name string) bool { return unfinished.MatchString(path.Base(name)) }
 
 // unfinishedName takes one slot of the directory above.
@@ -37,27 +40,30 @@ func (p *planner) directorySize(dir Place) int64 {
 	return max(leastSlots, n+spareSlots) * slotSize
 }
 
+// inside is what a directory is called before it is moved to its place.
+const inside = "XENBB.DIR"
+
 // makeDirectories makes those that are missing.
 func (p *planner) makeDirectories() {
 	p.phase = phaseDirectories
 	for _, dir := range p.missing {
 		p.stop = true
 		parent := Place{dir.FS, path.Dir(dir.Name)}
-		temp := Place{dir.FS, path.Join(parent.Name, p.freeName(parent))}
-		size := p.directorySize(dir)
+		around := Place{dir.FS, path.Join(parent.Name, p.freeName(parent))}
+		temp := Place{dir.FS, path.Join(around.Name, inside)}
+		size, cluster := p.directorySize(dir), p.account(dir.FS).space.Cluster
+		p.do(OpMkdir, around)
 		p.do(OpMkdir, temp)
-		cluster := p.account(dir.FS).space.Cluster
-		p.do(OpFlushTables, Place{dir.FS, "."}) // its first cluster is its own
-		if parent.Name != "." {
-			p.do(OpSyncDir, parent) // and holds no garbage; with it comes the name
-		}
 		if cluster > 0 && size > cluster {
 			p.step(Step{Op: OpLengthen, Place: temp, Size: p.account(dir.FS).space.Rounded(size)})
-			p.do(OpSyncDir, temp)
 		}
+		p.do(OpSyncDir, temp) // the FAT says that its clusters are taken, and all but the first are on the disk
 		p.step(Step{Op: OpRename, Place: temp, To: dir.Name})
-		p.do(OpSyncDir, dir) // a rename leaves its start open: that is written with its own inode
-		p.do(OpSyncDir, parent)
+		p.do(OpDrop, around)
+		p.do(OpSyncHeld, around) // the first one
+		p.do(OpSyncDir, dir)     // the name, and where it starts
+		p.do(OpSyncDir, parent)  // the name's long part, if that is in another sector
+		p.do(OpRelease, around)
 	}
 }
 

@@ -219,7 +219,7 @@ func (p *planner) step(s Step) {
 	s.safe, p.stop = p.stop, false
 	p.steps = append(p.steps, s)
 	switch s.Op {
-	case OpSpace, OpHold, OpUpdate, OpWritable, OpRelease, OpFlush, OpFlushTables, OpSyncDir:
+	case OpSpace, OpHold, OpUpdate, OpWritable, OpRelease, OpFlush, OpFlushTables, OpSyncDir, OpSyncHeld:
 	default:
 		p.mark(s.Place.FS)
 	}
@@ -277,6 +277,7 @@ func (p *planner) clear() {
 	if len(p.drops) > 0 {
 		p.flush()
 		p.release()
+		p.flush() // until the FAT says so, too, a cut loses their clusters
 	}
 	p.stop = true
 	if p.unsure && !p.first {
@@ -556,9 +557,7 @@ func (p *planner) dropStale(at phase) {
 	p.drop(slices.Concat(c.StaleImages, c.StalePayload, c.StaleDirectories))
 	p.flush()
 	p.release()
-	if at == phaseStale {
-		p.flush()
-	}
+	p.flush()
 }
 
 // end makes sure that it all really happened: vfat turns read-only at the first damage it meets.
@@ -635,17 +634,20 @@ func (p *planner) book() error {
 	}
 	if l := c.LoaderConf; l != nil {
 		a := p.account(l.FS)
-		a.needed += a.space.Rounded(int64(max(len(l.After), len(l.Before)))) // a new one, or one beside it
-	}
-	for dir, n := range growth {
-		if !slices.Contains(p.missing, dir) {
-			p.account(dir.FS).needed += p.account(dir.FS).space.Rounded(n * slotSize)
+		if _, grow, ok := Fit(l.Before, l.After); l.After != nil && (l.Before == nil || !ok || a.space.Rounded(int64(grow)) > a.space.Rounded(int64(len(l.Before)))) {
+			a.needed += a.space.Rounded(int64(max(len(l.After), len(l.Before)))) // a new one, or one beside it
 		}
 	}
 	for _, dir := range p.missing {
 		a := p.account(dir.FS)
 		a.needed += a.space.Rounded(p.directorySize(dir))
-		a.needed += a.space.Rounded(2 * slotSize * 2) // its names in the directory above
+		a.needed += a.space.Cluster // the one around it
+		growth[Place{dir.FS, path.Dir(dir.Name)}] += slots(dir.Name) + 1
+	}
+	for dir, n := range growth {
+		if !slices.Contains(p.missing, dir) {
+			p.account(dir.FS).needed += p.account(dir.FS).space.Rounded(n * slotSize)
+		}
 	}
 	planned := make(map[Place]int64)
 	for _, t := range p.targets {

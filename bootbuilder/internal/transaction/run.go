@@ -38,7 +38,8 @@ type runner struct {
 	heads    map[Place]*headLater
 	made     []Place // files that this run made and no entry needs yet
 	held     []io.Closer
-	written  int64 // of steps.total
+	dropped  esp.Held // the last of held that was dropped
+	written  int64    // of steps.total
 }
 
 func (r *runner) run(ctx context.Context) error {
@@ -105,6 +106,8 @@ func (r *runner) step(ctx context.Context, s Step) error {
 		return err
 	case OpSyncDir:
 		return fsys.SyncDir(name)
+	case OpSyncHeld:
+		return r.dropped.Sync()
 	case OpFlushTables:
 		return fsys.FlushTables()
 	case OpFlush:
@@ -177,8 +180,10 @@ func (r *runner) drop(at Place) error {
 	if err != nil {
 		return err
 	}
-	r.held = append(r.held, f)
-	r.record.Removed = append(r.record.Removed, at)
+	r.held, r.dropped = append(r.held, f), f
+	if !IsUnfinished(at.Name) {
+		r.record.Removed = append(r.record.Removed, at)
+	}
 	return nil
 }
 

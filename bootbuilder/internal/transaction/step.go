@@ -30,6 +30,7 @@ const (
 	OpHead                  // WriteAt: the first sector of an image
 	OpSyncFile              // Sync of a file
 	OpSyncDir               // SyncDir
+	OpSyncHeld              // Sync of a directory that was dropped
 	OpFlushTables           // FlushTables
 	OpFlush                 // Flush
 	OpWritable              // Space: is the file system still writable?
@@ -106,6 +107,8 @@ func (s Step) String() string {
 		return "sync " + path
 	case OpSyncDir:
 		return "sync directory " + path
+	case OpSyncHeld:
+		return "sync what was " + path
 	case OpFlushTables:
 		return "flush the FAT of " + path
 	case OpFlush:

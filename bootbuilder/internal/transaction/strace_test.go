@@ -109,7 +109,7 @@ func calls(s transaction.Step) []string {
 		return []string{fmt.Sprintf("fallocate %s %d", name, s.Size)}
 	case transaction.OpSend:
 		return []string{"sync_file_range " + name}
-	case transaction.OpSyncFile, transaction.OpSyncDir:
+	case transaction.OpSyncFile, transaction.OpSyncDir, transaction.OpSyncHeld:
 		return []string{"fsync " + name}
 	case transaction.OpFlushTables:
 		return []string{"fsync ."}
@@ -148,16 +148,16 @@ func systemCalls(trace, dir string) string {
 		if len(places) == 0 {
 			continue
 		}
-		base, ok := strings.CutPrefix(strings.TrimSuffix(places[0][1], " (deleted)"), dir)
-		if !ok {
+		if !strings.HasPrefix(places[0][1], dir) {
 			continue
 		}
-		base = strings.Trim(base, "/")
-		if base == "" {
-			base = "."
+		below := func(i int) string {
+			name := strings.Trim(strings.TrimPrefix(strings.TrimSuffix(places[i][1], " (deleted)"), dir), "/")
+			return filepath.Join(".", name)
 		}
+		base := below(0)
 		join := func(i int) string {
-			return strings.TrimPrefix(filepath.Join(base, quoted.FindAllStringSubmatch(m[2], -1)[i][1]), "./")
+			return filepath.Join(below(i), quoted.FindAllStringSubmatch(m[2], -1)[i][1])
 		}
 		fields := strings.Split(m[2], ", ")
 		last := fields[len(fields)-1]

@@ -172,6 +172,11 @@ func (w *world) change(f *crashfs.FS) (transaction.Change, error) {
 // remains reports whether a file has a name that a power cut leaves.
 func remains(name string) bool { return esp.IsStaged(name) || esp.IsShortName(path.Base(name)) }
 
+// inMaking reports whether a name is one that nobody looks at.
+func inMaking(name string) bool {
+	return slices.ContainsFunc(strings.Split(name, "/"), transaction.IsUnfinished)
+}
+
 // sign writes as a signer does: it goes back to the header, and reads what it wrote.
 func sign(to esp.Writer, text string) error {
 	if _, err := to.Write([]byte("MZ" + strings.Repeat("?", len(text)-2))); err != nil {
@@ -214,7 +219,7 @@ func check(before, after *world, f *crashfs.FS, dropsFirst bool) []string {
 	for name, text := range tree {
 		switch {
 		case strings.HasSuffix(name, "/"):
-			if text != "" && !transaction.IsUnfinished(strings.TrimSuffix(name, "/")) {
+			if text != "" && !inMaking(name) {
 				bad("directory %s is harmed", name)
 			}
 		case strings.HasPrefix(name, "EFI/nixos/") || name == nixos:
@@ -274,7 +279,7 @@ func same(w *world, f *crashfs.FS) []string {
 		delete(tree, name)
 	}
 	for name := range tree {
-		if !strings.HasSuffix(name, "/") && !remains(name) && !transaction.IsUnfinished(path.Dir(name)) {
+		if !strings.HasSuffix(name, "/") && !remains(name) && !inMaking(name) {
 			wrong = append(wrong, name+" is left")
 		}
 	}

@@ -1,0 +1,137 @@
+package bootbuilder
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
+)
+
+// Variant is another way to start a generation: a second Xen entry with other parameters, another
+// Xen, microcode or a security policy, without evaluating another system.
+type Variant struct {
+	Name string // goes into the id and the title: "verbose"
+	// XenParams are added to the generation's own.
+	XenParams []string
+	// Xen, Ucode and XSM are paths in the store below the root, "" for none.
+	Xen, Ucode, XSM string
+	// All gives it to every generation of the system profile; else the newest gets it.
+	All bool
+}
+
+var variantName = regexp.MustCompile(`^[A-Za-z0-9._]+$`)
+
+// ParseVariant reads a variant from a JSON object with the keys xenParams (a list of strings), xen,
+// ucode and xsm (paths), and generations ("newest", the default, or "all").
+func ParseVariant(name string, text []byte) (Variant, error) {
+	v := Variant{Name: name}
+	if !variantName.MatchString(name) {
+		return v, fmt.Errorf("variant %q: a name has letters, digits, dots and underscores", name)
+	}
+	if len(text) > bootspec.MaxSize || !gjson.ValidBytes(text) || !gjson.ParseBytes(text).IsObject() {
+		return v, fmt.Errorf("variant %s: it is not a JSON object", name)
+	}
+	var err error
+	gjson.ParseBytes(text).ForEach(func(key, value gjson.Result) bool {
+		err = v.set(key.String(), value)
+		return err == nil
+	})
+	if err != nil {
+		return v, fmt.Errorf("variant %s: %w", name, err)
+	}
+	return v, nil
+}
+
+// set takes one key of the object.
+func (v *Variant) set(key string, value gjson.Result) error {
+	text := func(into *string) error {
+		if value.Type != gjson.String {
+			return fmt.Errorf("%s is not a string", key)
+		}
+		*into = value.String()
+		return nil
+	}
+	switch key {
+	case "xen":
+		return text(&v.Xen)
+	case "ucode":
+		return text(&v.Ucode)
+	case "xsm":
+		return text(&v.XSM)
+	case "generations":
+		var which string
+		if err := text(&which); err != nil {
+			return err
+		}
+		if which != "all" && which != "newest" {
+			return fmt.Errorf("generations is %q, not newest or all", which)
+		}
+		v.All = which == "all"
+		return nil
+	case "xenParams":
+		if !value.IsArray() {
+			return fmt.Errorf("xenParams is not a list")
+		}
+		for _, item := range value.Array() {
+			if item.Type != gjson.String {
+				return fmt.Errorf("xenParams has something that is not a string")
+			}
+			v.XenParams = append(v.XenParams, item.String())
+		}
+		return nil
+	}
+	return fmt.Errorf("unknown key %q", key)
+}
+
+// withVariants adds the variants of generations that may have a Xen entry, each behind its generation.
+func withVariants(outcomes []outcome, variants []Variant, system *generation.System) []outcome {
+	if len(variants) == 0 {
+		return outcomes
+	}
+	newest := -1
+	for i, o := range outcomes {
+		if o.Name.Profile == "" && o.Name.Specialisation == "" && o.skip == nil {
+			newest = i
+		}
+	}
+	var list []outcome
+	for i, o := range outcomes {
+		list = append(list, o)
+		if o.skip != nil || o.Name.Profile != "" || o.Name.Specialisation != "" {
+			continue
+		}
+		for _, v := range variants {
+			if v.All || i == newest {
+				list = append(list, variantOf(o, v, system))
+			}
+		}
+	}
+	return list
+}
+
+// variantOf is a generation as a variant starts it.
+func variantOf(o outcome, v Variant, system *generation.System) outcome {
+	spec, xen := *o.Spec, *o.Spec.Xen
+	xen.Params = append(append([]string(nil), xen.Params...), v.XenParams...)
+	if v.Xen != "" {
+		xen.EFIPath, xen.Version = v.Xen, ""
+	}
+	spec.Xen = &xen
+	o.Spec = &spec
+	o.ID += "-variant-" + v.Name
+	o.variant = layout.Variant{Name: v.Name, Ucode: v.Ucode, XSM: v.XSM}
+	o.isDefault = false
+	for _, file := range []string{v.Xen, v.Ucode, v.XSM} {
+		if file == "" {
+			continue
+		}
+		if err := system.CheckPath(o.Toplevel, file); err != nil {
+			o.skip = &generation.Skip{Reason: BootspecInvalid, Err: fmt.Errorf("variant %s: %w", v.Name, err)}
+		}
+	}
+	return o
+}
