@@ -99,7 +99,7 @@ func diffWorlds(want, got world) string {
 
 // crashEverywhere cuts at each operation that writes. After one of them is before the next.
 func (r *crashRun) crashEverywhere(t *testing.T) {
-	limit := 12
+	limit := 24
 	if testing.Short() {
 		limit = 4
 	}
