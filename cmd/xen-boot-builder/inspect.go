@@ -84,7 +84,7 @@ func (c *commandLine) inspect(
 	return err
 }
 
-// heading is what stands above what is said of one ESP, "" where there is only one.
+// heading is printed above what is said of one ESP, "" where there is only one.
 func (c *commandLine) heading(dir string) string {
 	if len(c.esps) > 1 {
 		return dir
