@@ -25,12 +25,13 @@ var arrows = map[string][]string{
 	"bootbuilder/internal/pe":      {},
 	"bootbuilder/internal/secureboot": {"bootbuilder/internal/pe",
 		"github.com/foxboron/go-uefi/authenticode", "github.com/foxboron/go-uefi/pkcs7", "golang.org/x/crypto/cryptobyte/..."},
-	"bootbuilder/internal/xencfg": {},
-	"bootspec":                    {"github.com/tidwall/gjson"},
-	"esp":                         {"golang.org/x/sys/unix"},
-	"esp/crashfs/...":             {"esp"},
-	"esp/fatimage/...":            {"esp", "esp/fatimage/internal/...", "golang.org/x/sys/unix"},
-	"fixtures/...":                {"fixtures", "golang.org/x/sys/unix"},
+	"bootbuilder/internal/transaction": {"esp"},
+	"bootbuilder/internal/xencfg":      {},
+	"bootspec":                         {"github.com/tidwall/gjson"},
+	"esp":                              {"golang.org/x/sys/unix"},
+	"esp/crashfs/...":                  {"esp"},
+	"esp/fatimage/...":                 {"esp", "esp/fatimage/internal/...", "golang.org/x/sys/unix"},
+	"fixtures/...":                     {"fixtures", "golang.org/x/sys/unix"},
 }
 
 // goPackage is what go list says of a package.
