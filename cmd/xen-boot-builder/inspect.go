@@ -117,10 +117,7 @@ type compareDocument struct {
 
 // runStatus says how the machine is doing.
 func runStatus(ctx context.Context, c *commandLine, ui *ui) error {
-	options := bootbuilder.StatusOptions{Root: c.root, EFIVars: c.efivars()}
-	if options.EFIVars != "" {
-		options.Sys = sysfs
-	}
+	options := bootbuilder.StatusOptions{Root: c.root, EFIVars: c.efivars(), Sys: c.sysfs()}
 	var all []*bootbuilder.StatusReport
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Status(ctx, target, options)

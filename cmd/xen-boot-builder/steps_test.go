@@ -85,7 +85,7 @@ func callsOfSteps(text, esp string) ([]string, error) {
 			calls = append(calls, "sync_file_range "+at)
 		case "blank", "write":
 			calls = append(calls, "write "+at)
-		case "sync directory":
+		case "sync directory", "sync what was":
 			calls = append(calls, "fsync "+at)
 		case "flush the FAT of":
 			calls = append(calls, "fsync ")

@@ -11,12 +11,9 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 )
 
-// sysfs is where Linux says whether it runs on Xen.
-const sysfs = "/sys"
-
 // machine is the running system: where its EFI variables and sysfs are, or what the flags say.
 func (c *commandLine) machine() bootbuilder.Machine {
-	return bootbuilder.Machine{Root: c.root, EFIVars: c.efivars(), Sys: sysfs, Today: time.Now()}
+	return bootbuilder.Machine{Root: c.root, EFIVars: c.efivars(), Sys: c.running.sys, Today: time.Now()}
 }
 
 // runBless says of the entry that was started that it has proven itself.
