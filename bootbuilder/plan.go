@@ -150,8 +150,12 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	verdict, next, change := f.verdict, f.next, f.change
 	trial := armingOf(fw, next, mains(outcomes))
-	if trial.toplevel != "" {
-		text, err := record.Try(trial.toplevel, options.Today.Format(time.DateOnly)).Encode()
+	if trial.toplevel != "" || next.Forget {
+		now := record.Try("", "")
+		if trial.toplevel != "" {
+			now = record.Try(trial.toplevel, options.Today.Format(time.DateOnly))
+		}
+		text, err := now.Encode()
 		if err != nil {
 			return nil, err
 		}

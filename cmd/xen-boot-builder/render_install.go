@@ -247,6 +247,7 @@ func lastLines(s screen.Screen, r *bootbuilder.Report) []string {
 	next, space := nextWords(r.Next), spaceWords(r.Space, r.Boot)
 	const apart = 6
 	switch {
+	case next+space == "":
 	case next == "" || space == "":
 		lines = append(lines, s.Wrap("", next+space)...)
 	case s.Width == 0 || screen.Width(next)+apart+screen.Width(space) <= s.Width:

@@ -205,6 +205,12 @@ func schemaCases() []schemaCase {
 		{name: "diff of what is not installed", holds: `"differences"`, prepare: func(s schemaMachine) []string {
 			return append(s.args("diff"), "2", "3")
 		}},
+		{name: "diff failed", code: exitFailed, holds: `"hint"`, prepare: func(s schemaMachine) []string {
+			return append(s.args("diff"), "2", "77")
+		}},
+		{name: "verify with a certificate that can't be read", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return s.args("verify", "--sign-cert", filepath.Join(s.root, "missing.pem"))
+		}},
 		{name: "status", holds: `"todo": []`, prepare: func(s schemaMachine) []string {
 			s.run("install")
 			return s.args("status")

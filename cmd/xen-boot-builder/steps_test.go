@@ -78,6 +78,9 @@ func callsOfSteps(text, esp string) ([]string, error) {
 		case "rename":
 			calls = append(calls, "renameat "+at+" "+strings.TrimPrefix(strings.TrimPrefix(about, "to "), esp))
 		case "create":
+			if as, ok := strings.CutPrefix(about, "as "); ok { // in a directory that has no name yet
+				at = strings.TrimPrefix(as, esp)
+			}
 			calls = append(calls, "create "+at)
 		case "allocate":
 			calls = append(calls, "fallocate "+at)

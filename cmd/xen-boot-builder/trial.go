@@ -54,10 +54,14 @@ func runBless(ctx context.Context, c *commandLine, ui *ui) error {
 func runCheck(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	output, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w: %s", command, err, strings.TrimSpace(string(output)))
+	said := strings.TrimSpace(string(output))
+	switch {
+	case err == nil:
+		return nil
+	case said == "":
+		return fmt.Errorf("%s: %w", command, err)
 	}
-	return nil
+	return fmt.Errorf("%s: %w: %s", command, err, said)
 }
 
 // runTry starts an entry once.

@@ -14,7 +14,7 @@ import (
 // The words that all screens have in common.
 
 // generationName is what people call a generation: "42", "42 (gaming)", "1 [test]". The brackets are those of the
-// titles in systemd-boot's menu. A variant's name follows: "42 verbose". One without a known number goes by its id.
+// titles in systemd-boot's menu. A variant has a plus: "42 +verbose". One without a known number goes by its id.
 func generationName(f bootbuilder.Facts, id string) string {
 	if f.Number == 0 {
 		return shortID(id)
@@ -31,9 +31,6 @@ func numbered(number string, f bootbuilder.Facts) string {
 	}
 	if f.Profile != "" {
 		number += " [" + f.Profile + "]"
-	}
-	if f.Variant != "" {
-		number += " " + f.Variant
 	}
 	return number
 }

@@ -166,6 +166,9 @@ func (b *builder) advice(format string, args ...any) {
 // advise warns of what Xen or systemd-boot will do with it.
 func (b *builder) advise() {
 	if cfg, err := xencfg.Decode(b.files.Config, ""); err == nil {
+		if b.isARM() {
+			cfg.Kernel = "" // does not count for dom0's command line
+		}
 		for _, w := range xencfg.Warnings(cfg) {
 			b.advice("%v", w)
 		}
