@@ -73,7 +73,7 @@ func selectors(inv *installed.Inventory, target Target, from Source) []generatio
 }
 
 // sameID reports whether two ids of entries are one on FAT.
-func sameID(a, b string) bool { return esp.KeyOf(a) == esp.KeyOf(b) }
+func sameID(a, b string) bool { return esp.SameName(a, b) }
 
 // isEntryOf reports whether an installed entry is a generation's: it has its id and starts its
 // toplevel. Nix gives numbers out again, so the id alone says little.

@@ -123,20 +123,21 @@ func (w world) meant() int {
 func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 	in := w.input
 	in.Undecided = !v.decisive || unread(w.inv)
-	in.After = nil
+	var stays []nextboot.Entry
 	goes := make(map[string]bool)
 	for _, e := range v.entries {
 		goes[e.File] = true
 	}
 	for _, e := range in.Before {
 		if !e.Kind.Ours() || !goes[e.File] && !goes[bootname.Entries+"/"+e.File] && !goes[bootname.Unified+"/"+e.File] {
-			in.After = append(in.After, e)
+			stays = append(stays, e)
 		}
 	}
+	after := newMenuList(stays)
 	in.Generations = append([]nextboot.Generation(nil), in.Generations...)
 	for _, o := range outcomes {
 		if o.variant.Name != "" && o.files != nil {
-			in.After = replaceEntry(in.After, plannedEntry(o))
+			after.replace(plannedEntry(o))
 		}
 	}
 	for i, o := range mains(outcomes) {
@@ -145,11 +146,12 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 		if o.files != nil {
 			entry := plannedEntry(o)
 			g.Xen = entry.File
-			in.After = replaceEntry(in.After, entry)
+			after.replace(entry)
 		} else if kept := v.keptFor(o.Generation); kept != nil {
 			g.Xen = kept.Base()
 		}
 	}
+	in.After = after.entries
 	return in
 }
 
@@ -179,14 +181,32 @@ func plannedEntry(o outcome) nextboot.Entry {
 	}
 }
 
-func replaceEntry(list []nextboot.Entry, entry nextboot.Entry) []nextboot.Entry {
-	for i, e := range list {
-		if sameID(e.File, entry.File) {
-			list[i] = entry
-			return list
+// menuList is a menu in which an entry is found by its file name.
+type menuList struct {
+	entries []nextboot.Entry
+	at      map[esp.Key]int
+}
+
+func newMenuList(entries []nextboot.Entry) menuList {
+	m := menuList{at: make(map[esp.Key]int, len(entries))}
+	for _, e := range entries {
+		m.entries = append(m.entries, e)
+		if key := esp.KeyOf(e.File); m.at[key] == 0 {
+			m.at[key] = len(m.entries)
 		}
 	}
-	return append(list, entry)
+	return m
+}
+
+// replace puts an entry where the first one of its name is, or at the end.
+func (m *menuList) replace(e nextboot.Entry) {
+	key := esp.KeyOf(e.File)
+	if i := m.at[key]; i > 0 {
+		m.entries[i-1] = e
+		return
+	}
+	m.entries = append(m.entries, e)
+	m.at[key] = len(m.entries)
 }
 
 // menuOf is what systemd-boot has to choose from, on both file systems.
