@@ -3,6 +3,7 @@ package attack_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -55,6 +56,7 @@ func TestProgramsOfProfilesOnly(t *testing.T) {
 	dir := "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-evil"
 	m.evilSystem(dir)
 	m.evilEntry("nixos-generation-99.conf", dir+"/init")
+	m.must(os.Remove(filepath.Join(m.boot, "evil/initrd"))) // so that it would have to be made
 	m.options.Secrets = bootbuilder.SecretsRun
 	if _, err := m.run(); err != nil {
 		t.Fatal(err)

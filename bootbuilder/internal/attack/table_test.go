@@ -294,7 +294,7 @@ func entryAttacks() []attack {
 				m.write(e.Initrd, evil(len(m.tops[gen].System.Initrd)+len(m.tops[gen].System.Secrets)))
 			}
 		}},
-		attack{id: "S9", name: "kernels of equal size under the installer's names", do: func(m *machine) {
+		attack{id: "S9", name: "kernels of equal size under the installer's names", mayCopy: true, do: func(m *machine) {
 			for gen := range m.tops {
 				m.plantInstallerNames(gen)
 			}
