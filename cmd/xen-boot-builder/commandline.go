@@ -131,6 +131,9 @@ func (c *commandLine) parse(flags *pflag.FlagSet, args []string, env environment
 	if err := c.readConfig(flags, env); err != nil {
 		return err
 	}
+	if !c.command.takes("root") && env.running.root != "" {
+		c.root = env.running.root
+	}
 	if c.command.reads && len(c.esps) == 0 && c.espImage == "" && c.boot == "" && c.root == "/" {
 		if found, boot := findESP(env.places); found != "" {
 			c.esps, c.boot = []string{found}, boot

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	le "encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"unicode/utf16"
 
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
@@ -583,16 +581,7 @@ func (m *rowMachine) glob(dir, pattern string) []string {
 // setVar sets an EFI variable of the boot loader interface; "" takes it away.
 func (m *rowMachine) setVar(name, value string) {
 	m.t.Helper()
-	file := filepath.Join(m.efivars, name+"-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
-	if value == "" {
-		m.must(os.RemoveAll(file))
-		return
-	}
-	b := []byte{7, 0, 0, 0}
-	for _, u := range append(utf16.Encode([]rune(value)), 0) {
-		b = le.LittleEndian.AppendUint16(b, u)
-	}
-	m.must(os.WriteFile(file, b, 0o644))
+	m.must(setEFIVar(m.efivars, name, value))
 }
 
 func (m *rowMachine) secureBoot() {

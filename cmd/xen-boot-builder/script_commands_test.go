@@ -1,6 +1,7 @@
 package main
 
 import (
+	le "encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,6 +25,9 @@ import (
 //	snapshot NAME           remembers what is on $ESP and $BOOT
 //	[!] unchanged NAME      it is still (or no longer) so
 //	resolve VAR PATH        sets VAR to where the store path behind PATH, as seen from inside $ROOT, lies
+//	running                 makes the machine of the fixture the running one: $RUNNING, $EFIVARS and $SYSFS, started by systemd-boot 252
+//	efivar NAME [VALUE]     sets an EFI variable of the boot loader interface on it, or takes it away
+//	dom0 ENTRY LINK         it is a domain 0 that was started by this entry, with the generation behind this profile link
 //	edit FILE REGEXP TEXT   replaces what matches; it is an error if nothing does
 //	edit-screen FILE      writes stdout to a file, with what differs from run to run put in capitals: TIME, SIZE, ESP
 //	exits CODE PROGRAM...   runs a program and wants this exit code
@@ -36,6 +41,9 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"snapshot":  scriptSnapshot,
 		"unchanged": scriptUnchanged,
 		"resolve":   scriptResolve,
+		"running":   scriptRunning,
+		"efivar":    scriptEFIVar,
+		"dom0":      scriptDom0,
 		"edit":      scriptEdit,
 		"exits":     scriptExits,
 
@@ -135,6 +143,55 @@ func scriptResolve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(err)
 	ts.Setenv(args[0], filepath.Join(root, link))
+}
+
+func scriptRunning(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 0, 0)
+	dir := filepath.Dir(ts.Getenv("ROOT"))
+	ts.Setenv("RUNNING", ts.Getenv("ROOT"))
+	ts.Setenv("EFIVARS", filepath.Join(dir, "efivars"))
+	ts.Setenv("SYSFS", filepath.Join(dir, "sys"))
+	ts.Check(os.MkdirAll(ts.Getenv("EFIVARS"), 0o755))
+	ts.Check(setEFIVar(ts.Getenv("EFIVARS"), "LoaderInfo", "systemd-boot 252.39-1~deb12u2"))
+	features := []byte{7, 0, 0, 0, 0xff, 7, 0, 0, 0, 0, 0, 0} // what 252 says of itself
+	ts.Check(os.WriteFile(efiVarFile(ts.Getenv("EFIVARS"), "LoaderFeatures"), features, 0o644))
+}
+
+func scriptEFIVar(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 1, 2)
+	ts.Check(setEFIVar(ts.Getenv("EFIVARS"), args[0], append(args, "")[1]))
+}
+
+func scriptDom0(ts *testscript.TestScript, neg bool, args []string) {
+	takesArgs(ts, neg, args, 2, 2)
+	hypervisor := filepath.Join(ts.Getenv("SYSFS"), "hypervisor")
+	ts.Check(os.MkdirAll(hypervisor, 0o755))
+	ts.Check(os.WriteFile(filepath.Join(hypervisor, "type"), []byte("xen\n"), 0o644))
+	ts.Check(os.WriteFile(filepath.Join(hypervisor, "uuid"), []byte("00000000-0000-0000-0000-000000000000\n"), 0o644))
+	ts.Check(setEFIVar(ts.Getenv("EFIVARS"), "LoaderEntrySelected", args[0]))
+	toplevel, err := os.Readlink(filepath.Join(ts.Getenv("ROOT"), "nix/var/nix/profiles", args[1]))
+	ts.Check(err)
+	booted := filepath.Join(ts.Getenv("ROOT"), "run/booted-system")
+	ts.Check(os.MkdirAll(filepath.Dir(booted), 0o755))
+	ts.Check(os.RemoveAll(booted))
+	ts.Check(os.Symlink(toplevel, booted))
+}
+
+// efiVarFile is where efivarfs has a variable of the boot loader interface.
+func efiVarFile(dir, name string) string {
+	return filepath.Join(dir, name+"-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
+}
+
+// setEFIVar sets such a variable; "" takes it away.
+func setEFIVar(dir, name, value string) error {
+	if value == "" {
+		return os.RemoveAll(efiVarFile(dir, name))
+	}
+	b := []byte{7, 0, 0, 0}
+	for _, u := range append(utf16.Encode([]rune(value)), 0) {
+		b = le.LittleEndian.AppendUint16(b, u)
+	}
+	return os.WriteFile(efiVarFile(dir, name), b, 0o644)
 }
 
 func scriptEdit(ts *testscript.TestScript, neg bool, args []string) {
