@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
@@ -58,11 +59,14 @@ func worldOf(
 		Before:       menuOf(target, inv),
 		FromProfiles: options.From == FromProfiles,
 		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
-		Undecided:    len(found) == 0,
+		Undecided:    len(found) == 0 || unread(inv),
 		CanArm:       fw.canArm,
 	}}
 	for _, g := range found {
 		w.input.Generations = append(w.input.Generations, generationOf(g, current))
+	}
+	if options.From == FromProfiles && len(bytes.TrimSpace(conf.text)) == 0 {
+		w.input.Conf = nil // there is none, or one that a run was about to make
 	}
 	w.input.After = w.input.Before
 	return w
@@ -75,6 +79,12 @@ func installedLoader(espFS esp.FS) nextboot.Version {
 		return nextboot.Version{}
 	}
 	return nextboot.ParseVersion(info)
+}
+
+// unread reports whether something in the menu could not be read: it may be what is started now, so that nobody can
+// tell what is right.
+func unread(inv *installed.Inventory) bool {
+	return slices.ContainsFunc(append(slices.Clone(inv.Menu), inv.ESPMenu...), func(i menu.Item) bool { return menu.Unreadable(i.Err) })
 }
 
 func policyOf(m DefaultMode) nextboot.Policy {
@@ -112,7 +122,7 @@ func (w world) meant() int {
 // after is the same world with what is planned.
 func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 	in := w.input
-	in.Undecided = !v.decisive
+	in.Undecided = !v.decisive || unread(w.inv)
 	var stays []nextboot.Entry
 	goes := make(map[string]bool)
 	for _, e := range v.entries {
@@ -273,7 +283,7 @@ func hidden(fsys esp.FS, i menu.Item) bool {
 			return true
 		}
 		_, err := fsys.Stat(name)
-		return err != nil
+		return err != nil && !menu.Unreadable(err)
 	}
 	return true
 }
@@ -288,7 +298,7 @@ func deadStub(fsys esp.FS, i menu.Item) bool {
 		if !ok {
 			return true
 		}
-		if info, err := fsys.Stat(name); err != nil || info.Size() == 0 {
+		if info, err := fsys.Stat(name); err != nil && !menu.Unreadable(err) || err == nil && info.Size() == 0 {
 			return true
 		}
 	}

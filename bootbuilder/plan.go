@@ -150,8 +150,12 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	verdict, next, change := f.verdict, f.next, f.change
 	trial := armingOf(fw, next, mains(outcomes))
-	if trial.toplevel != "" {
-		text, err := record.Try(trial.toplevel, options.Today.Format(time.DateOnly)).Encode()
+	if trial.toplevel != "" || next.Forget {
+		now := record.Try("", "")
+		if trial.toplevel != "" {
+			now = record.Try(trial.toplevel, options.Today.Format(time.DateOnly))
+		}
+		text, err := now.Encode()
 		if err != nil {
 			return nil, err
 		}
@@ -227,14 +231,13 @@ func (p *Plan) Check() error {
 
 // failed is the error of a default generation that could not be built: everything else may be in
 // place, but what the machine starts is not what was asked for. One without a boot.json is
-// none: nothing says that it has Xen. Nor is an entry that selects no generation, or that can't be
-// understood and has not the name of one.
+// none: nothing says that it has Xen. Nor is an entry that selects no generation.
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
 		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
 			continue
 		}
-		if o.skip.Reason == EntryInvalid && o.Link == "" {
+		if o.skip.Reason == EntryInvalid && o.Nobodys {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {

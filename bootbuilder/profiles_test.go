@@ -172,7 +172,7 @@ func TestProfilesLoaderConf(t *testing.T) {
 		mode                bootbuilder.DefaultMode
 	}{
 		{name: "no default", before: "timeout 3", after: "timeout 3\ndefault xen-generation-1.conf"},
-		{name: "empty", before: "", after: "default xen-generation-1.conf"},
+		{name: "empty", before: "", after: "timeout 5\ndefault xen-generation-1.conf"},
 		{name: "crlf", before: "editor no\r\n", after: "editor no\r\ndefault xen-generation-1.conf\r"},
 		{name: "nixos glob", before: "default nixos-*\n", after: "default xen-generation-1.conf"},
 		{name: "nixos entry", before: "default nixos-generation-1.conf\n", after: "default xen-generation-1.conf"},

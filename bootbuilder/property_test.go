@@ -264,24 +264,12 @@ func (p *property) sameAsFresh(report *bootbuilder.Report, fresh *machine, befor
 	}
 }
 
-// withoutPast are a machine's files by what they are for: boot counters go on counting, and an image of the embedded
-// layout has the script's name only where that was free.
+// withoutPast are a machine's files by what they are for: boot counters go on counting, and images of the embedded
+// layout are called by the past.
 func (p *property) withoutPast(m *machine) map[string]string {
 	p.t.Helper()
-	own := regexp.MustCompile(`EFI/xen/(xen-.*)-[0-9a-f]{16}\.efi`)
-	all := make(map[string]string)
-	for name, content := range withoutTries(withoutExtras(m.files())) {
-		if isPadded(name) {
-			content = own.ReplaceAllString(content, "EFI/nixos/$1.efi")
-		}
-		if plain := own.ReplaceAllString(name, "EFI/nixos/$1.efi"); plain != name || strings.Contains(name, "EFI/nixos/xen-") {
-			name, content = plain, "an image" // what it says of the kernel's place differs: verify looks into it
-		}
-		all[name] = content
-	}
-	for _, name := range []string{"loader/loader.conf"} {
-		all[name] = withoutPatterns(all[name])
-	}
+	all := withScriptNames(withoutTries(withoutExtras(m.files())))
+	all["loader/loader.conf"] = withoutPatterns(all["loader/loader.conf"])
 	return all
 }
 

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
+	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 )
 
 // examineSigned holds a unified image against the certificate and the store. One that is signed
@@ -37,9 +40,63 @@ func (i *inspector) examineSigned(ctx context.Context, e installed.Entry, s *Ent
 		s.fault(wrong, fmt.Errorf("%s: starts %s, which is not a system of %s", where, e.Toplevel, i.root.Dir()))
 		return
 	}
-	if err := compareSections(ctx, i.reader, e, layout.Expected(spec, i.root)); err != nil {
-		s.fault(wrong, fmt.Errorf("%s: %w", where, err))
+	if s.Variant != "" && spec.Xen != nil {
+		spec = asVariant(spec, e.Cfg.Options)
 	}
+	want := layout.Expected(spec, i.root)
+	if err := compareSections(ctx, i.reader, e, want); err != nil {
+		s.fault(wrong, fmt.Errorf("%s: %w", where, err))
+	} else {
+		s.Unchecked = i.unchecked(e, want)
+	}
+}
+
+// asVariant is a bootspec with the further parameters that a variant's xen.cfg has for Xen: a variant may add some, and
+// only who installs knows which. All else of it is the generation's; a variant with another Xen can't be
+// told from a forged one.
+func asVariant(spec *bootspec.Document, options string) *bootspec.Document {
+	more, ok := strings.CutPrefix(options, strings.Join(spec.Xen.Params, " "))
+	if !ok {
+		return spec
+	}
+	variant, xen := *spec, *spec.Xen
+	xen.Params = append(slices.Clone(xen.Params), strings.Fields(more)...)
+	variant.Xen = &xen
+	return &variant
+}
+
+// unchecked is how many bytes of a signed ramdisk follow what the store has of it, and nothing says what they
+// should be: secrets, for which no stub of the same certificate vouches.
+func (i *inspector) unchecked(e installed.Entry, want layout.Parts) int64 {
+	if !want.MayGrow || i.options.Certificate == nil {
+		return 0
+	}
+	size, err := i.reader.Size(want.Ramdisk)
+	if err != nil || e.Item.Image.Ramdisk == size || i.vouched(e) {
+		return 0
+	}
+	return e.Item.Image.Ramdisk - size
+}
+
+// vouched reports whether a stub of the same certificate vouches for an image's ramdisk.
+func (i *inspector) vouched(e installed.Entry) bool {
+	g := i.generationOf(e.Toplevel)
+	if g == nil {
+		return false
+	}
+	for _, s := range g.Selectors {
+		if !s.Stub {
+			continue
+		}
+		stub, err := i.reader.ReadSigned(s.File, i.options.Certificate)
+		if err != nil {
+			continue
+		}
+		if _, sum, err := s.Vouches(stub); err == nil && i.reader.SectionSum(e.Image, ".ramdisk") == sum {
+			return true
+		}
+	}
+	return false
 }
 
 // compareSections compares what an image was made of with the store.

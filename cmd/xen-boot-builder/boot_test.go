@@ -83,11 +83,11 @@ func newBootLab(t *testing.T) *bootLab {
 }
 
 // boot starts a machine as soon as there is room for it.
-func (l *bootLab) boot(t *testing.T, m firmware.Machine) firmware.Verdict {
+func (l *bootLab) boot(t *testing.T, m firmware.Machine, expect ...*regexp.Regexp) firmware.Verdict {
 	t.Helper()
 	l.slots <- struct{}{}
 	defer func() { <-l.slots }()
-	verdict, err := m.Boot(t.Context())
+	verdict, err := m.Boot(t.Context(), expect...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,8 @@ type commandLine struct {
 	config            string
 	wantsHelp         bool
 	wantsVersion      bool
+
+	running running // of the environment
 }
 
 type verbosity string
@@ -78,6 +80,20 @@ type environment struct {
 	config string // the configuration file that is read where --config names none; it may be missing
 	// places are where commands that only read look for an ESP.
 	places []string
+	// running is the running system; the zero value is for a system that is not looked at.
+	running running
+}
+
+// running is where the running system can be looked at.
+type running struct {
+	root    string // its root directory: --root with another value means another system
+	efivars string // its EFI variables (efivarfs)
+	sys     string // sysfs, where Linux says whether it runs on Xen
+}
+
+// thisMachine is the machine that the process runs on.
+func thisMachine() running {
+	return running{root: "/", efivars: "/sys/firmware/efi/efivars", sys: "/sys"}
 }
 
 // configFile is where that is.
@@ -90,7 +106,7 @@ func espPlaces() []string { return []string{"/efi", "/boot", "/boot/efi"} }
 // hook of nixpkgs' systemd-boot module sets it, and then from the configuration file. Even with an
 // error, the color mode is valid.
 func parseCommandLine(args []string, env environment) (*commandLine, error) {
-	c := &commandLine{}
+	c := &commandLine{running: env.running}
 	flags := newFlags(c)
 	err := c.parse(flags, args, env)
 	if !slices.Contains(colorModes(), c.color) {

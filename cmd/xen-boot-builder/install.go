@@ -9,9 +9,6 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 )
 
-// efivars is where Linux shows the running machine's EFI variables.
-const efivars = "/sys/firmware/efi/efivars"
-
 // runInstall brings each ESP in line in turn, whatever becomes of the others.
 func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 	keys, err := c.keys(ui)
@@ -38,13 +35,11 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		Certificate: keys.certificate,
 		Secrets:     c.secretsMode(),
 		EFIVars:     c.efivars(),
+		Sys:         c.sysfs(),
 		DryRun:      c.dryRun,
 
 		SignUnverifiedInitrds: c.unverifiedInitrds,
 		KeepDebug:             c.keepDebug,
-	}
-	if options.EFIVars != "" {
-		options.Sys = sysfs
 	}
 	lock, err := c.openPCRLock(ctx)
 	if err != nil {
@@ -121,12 +116,23 @@ func (c *commandLine) secretsMode() bootbuilder.SecretsMode {
 	return bootbuilder.SecretsAuto
 }
 
+// isRunning reports whether the target belongs to the running system.
+func (c *commandLine) isRunning() bool { return c.root == c.running.root && c.espImage == "" }
+
 // efivars is where the EFI variables of the target's machine are: known where that is the running one.
 func (c *commandLine) efivars() string {
-	if c.root != "/" || c.espImage != "" {
+	if !c.isRunning() {
 		return ""
 	}
-	return efivars
+	return c.running.efivars
+}
+
+// sysfs is that of the target's machine, as efivars is.
+func (c *commandLine) sysfs() string {
+	if !c.isRunning() {
+		return ""
+	}
+	return c.running.sys
 }
 
 // observer tells of each step in debug, and of progress on a terminal.

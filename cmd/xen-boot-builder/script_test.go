@@ -11,9 +11,12 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestMain makes the test binary answer to the program's name too, for the scripts. This machine's
-// own configuration file and ESP have no part in them: their file is $CONFIG.
+// own configuration file, ESP and EFI variables have no part in them: their file is $CONFIG, and the system
+// below $RUNNING, if that is set, is the running one, with $EFIVARS and $SYSFS.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){program: func() { os.Exit(process(os.Getenv("CONFIG"), nil)) }})
+	testscript.Main(m, map[string]func(){program: func() {
+		os.Exit(process(os.Getenv("CONFIG"), nil, running{os.Getenv("RUNNING"), os.Getenv("EFIVARS"), os.Getenv("SYSFS")}))
+	}})
 }
 
 // TestScripts runs testdata/script/*.txtar, one for each behaviour of the command line. Beside

@@ -11,12 +11,9 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 )
 
-// sysfs is where Linux says whether it runs on Xen.
-const sysfs = "/sys"
-
 // machine is the running system: where its EFI variables and sysfs are, or what the flags say.
 func (c *commandLine) machine() bootbuilder.Machine {
-	return bootbuilder.Machine{Root: c.root, EFIVars: c.efivars(), Sys: sysfs, Today: time.Now()}
+	return bootbuilder.Machine{Root: c.root, EFIVars: c.efivars(), Sys: c.running.sys, Today: time.Now()}
 }
 
 // runBless says of the entry that was started that it has proven itself.
@@ -57,10 +54,14 @@ func runBless(ctx context.Context, c *commandLine, ui *ui) error {
 func runCheck(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	output, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w: %s", command, err, strings.TrimSpace(string(output)))
+	said := strings.TrimSpace(string(output))
+	switch {
+	case err == nil:
+		return nil
+	case said == "":
+		return fmt.Errorf("%s: %w", command, err)
 	}
-	return nil
+	return fmt.Errorf("%s: %w: %s", command, err, said)
 }
 
 // runTry starts an entry once.

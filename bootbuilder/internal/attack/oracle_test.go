@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -255,6 +256,9 @@ func checkImage(e xenEntry, top *fixtures.Toplevel) error {
 	if string(have[".cmdline"]) != "xen.efi" {
 		return fmt.Errorf(".cmdline is %q", have[".cmdline"])
 	}
+	if err := checkOSRelease(string(have[".osrel"]), top); err != nil {
+		return err
+	}
 	if !bytes.Equal(have[".kernel"], top.System.Kernel) {
 		return errors.New(".kernel is not the store's")
 	}
@@ -268,6 +272,24 @@ func checkImage(e xenEntry, top *fixtures.Toplevel) error {
 		}
 	}
 	return checkBase(f, have, b, base)
+}
+
+// checkOSRelease wants what the menu shows to come from link and bootspec.
+func checkOSRelease(text string, top *fixtures.Toplevel) error {
+	title := "NixOS"
+	if top.Profile != "" {
+		title += " [" + top.Profile + "]"
+	}
+	if top.Specialisation != "" {
+		title += " (" + top.Specialisation + ")"
+	}
+	form := regexp.MustCompile(fmt.Sprintf("^ID=\"(%s|lanza)\"\nPRETTY_NAME=\"%s\"\nVERSION_ID=\"%s, built on [0-9-]{10}\"\n$",
+		regexp.QuoteMeta(top.System.SortKey), regexp.QuoteMeta(title+" (with Xen Hypervisor)"),
+		regexp.QuoteMeta(fmt.Sprintf("Generation %d %s", top.Number, top.System.Label))))
+	if !form.MatchString(text) {
+		return fmt.Errorf(".osrel is %q", text)
+	}
+	return nil
 }
 
 // checkBase holds the sections and the headers of the hypervisor against the store's image.

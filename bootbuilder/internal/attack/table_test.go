@@ -270,6 +270,18 @@ func entryAttacks() []attack {
 		attack{id: "S4", name: "text of the attacker's", do: func(m *machine) {
 			m.evilEntry("nixos-generation-99.conf", m.tops["1"].Init, "title NixOS\u0085efi /evil/x.efi", "version \u202e\u200b", "sort-key \x1b[2J", "machine-id zzz")
 		}},
+		attack{id: "S4", name: "texts of genuine entries replaced", on: entryPeers, do: func(m *machine) {
+			for gen := range m.entries {
+				m.replaceLine(gen, "title", "Not NixOS")
+				m.replaceLine(gen, "version", "Generation 1 evil")
+				m.replaceLine(gen, "sort-key", "aaa")
+			}
+		}},
+		attack{id: "S4", name: "text of a genuine stub replaced", on: onStubs, do: func(m *machine) {
+			s, top := m.stubs["1"], m.tops["1"]
+			stub := forgeStub(top.Init, "/"+s.Kernel, top.System.Kernel, "/"+s.Initrd, top.System.Initrd)
+			m.write(s.Path, []byte(strings.Replace(string(stub), "VERSION_ID=Generation", "VERSION_ID=Degeneratn", 1)))
+		}},
 		attack{id: "S7", name: "kernel overwritten", on: entryPeers, may: []string{"1"}, do: func(m *machine) {
 			m.write(m.entries["1"].Kernel, evil(len(m.tops["1"].System.Kernel)))
 		}, check: wantSignedEntry("1")},

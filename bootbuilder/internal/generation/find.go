@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -227,11 +228,10 @@ func (s *System) unread(sel Selector) Generation {
 		ID: n.As(esp.Xen).ID(), Name: n, Selectors: []Selector{sel}, Described: Description{Title: entryTitle(n)},
 		Skip: &Skip{EntryInvalid, sel.fault},
 	}
-	for _, p := range s.Places {
-		if esp.KeyOf(p.Name.As(esp.Xen).ID()) == esp.KeyOf(g.ID) {
-			g.Link = p.Link // whose entry it would be, if it could be understood
-		}
-	}
+	// A name with the hash of a content says nothing of whose entry it would be.
+	g.Nobodys = s.Links && (errors.Is(sel.fault, errUnclean) || n.Hash == "" && !slices.ContainsFunc(s.Places, func(p Place) bool {
+		return esp.KeyOf(p.Name.As(esp.Xen).ID()) == esp.KeyOf(g.ID)
+	}))
 	return g
 }
 

@@ -15,7 +15,7 @@ type Generation struct {
 	ID       string   // of its Xen entry: "xen-generation-5-specialisation-gaming"
 	Name     esp.Name // profile, number and specialisation, by its profile link
 	Toplevel string   // its store path, "" where unknown
-	Link     string   // the profile link that leads to it, or that its name says; "" where the root has none
+	Link     string   // the profile link that leads to it, "" where the root has none
 	Spec     *bootspec.Document
 
 	// Described is its title, version and sort-key by link and bootspec.
@@ -26,6 +26,9 @@ type Generation struct {
 
 	// Skip is why it can't have a Xen entry; nil if it may.
 	Skip *Skip
+	// Nobodys says of an entry that can't be understood that it is not one of a generation of the root: NixOS writes
+	// none like it, or its name is that of no profile link.
+	Nobodys bool
 	// Gone says that its toplevel is not there any more.
 	Gone bool
 }

@@ -153,6 +153,9 @@ func (s Selector) Vouches(image []byte) (initrd string, sum [sha256.Size]byte, e
 	return again.Files.Initrds[0], *again.Files.InitrdHash, nil
 }
 
+// errUnclean is of a toplevel that NixOS would never write so.
+var errUnclean = errors.New("is not a clean absolute path")
+
 // setInit finds the toplevel by what the kernel gets as init=.
 func (s *Selector) setInit(options string) error {
 	init, ok := esp.InitParam(options)
@@ -160,7 +163,7 @@ func (s *Selector) setInit(options string) error {
 		return errors.New("no init= in its options, so its toplevel is unknown")
 	}
 	if !path.IsAbs(init) || path.Clean(init) != init {
-		return fmt.Errorf("init=%s is not a clean absolute path", init)
+		return fmt.Errorf("init=%s %w", init, errUnclean)
 	}
 	s.init = init
 	return nil

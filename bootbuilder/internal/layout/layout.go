@@ -120,7 +120,7 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	}
 	if machine, err := r.Machine(b.xen); o.Layout != Shared && err == nil && machine == pe.ARM64 {
 		return Files{}, generation.Skipped(generation.ImageInvalid, fmt.Errorf(
-			"Xen for aarch64 has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
+			"on aarch64 Xen has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
 	}
 	switch o.Layout {
 	case Embedded:

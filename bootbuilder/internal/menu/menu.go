@@ -45,6 +45,8 @@ func (i Item) Base() string { return path.Base(i.File) }
 type Image struct {
 	Sections map[string][]byte // .osrel, .cmdline, .config, .linux, .linuxh, .initrd, .initrdh
 	Kernel   bool              // it has a .kernel, as Xen's images have
+	Signed   bool              // it carries a signature, of whomever
+	Ramdisk  int64             // size of its .ramdisk in bytes, 0 for none
 }
 
 // Text is a section as text, without the NULs at its end.
@@ -146,8 +148,11 @@ func ParseImage(r io.ReaderAt, size int64) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Image{Sections: make(map[string][]byte)}
+	m := &Image{Sections: make(map[string][]byte), Signed: image.Signed()}
 	_, m.Kernel = image.Section(".kernel")
+	if ramdisk, ok := image.Section(".ramdisk"); ok {
+		m.Ramdisk = int64(ramdisk.VirtualSize)
+	}
 	for _, name := range sections {
 		s, ok := image.Section(name)
 		if !ok {

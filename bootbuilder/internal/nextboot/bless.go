@@ -64,6 +64,9 @@ func Bless(in BlessInput) (Blessing, error) {
 		return Blessing{}, &Refusal{NotThere, in.Generations[g].Name() + " has no Xen entry any more", "nixos-rebuild boot makes one"}
 	}
 	b := Blessing{Generation: g, Entry: x, Proof: Proof{Toplevel: in.Generations[g].Toplevel, Date: in.Today, Entry: asciiLower(in.Selected)}}
+	if in.Tried == b.Proof.Toplevel || !in.proven(b.Proof.Toplevel) {
+		in.blessed = b.Proof.Toplevel // and not one that proved itself long ago and was picked in the menu
+	}
 	in.Proven = append([]Proof{b.Proof}, slices.DeleteFunc(slices.Clone(in.Proven), func(p Proof) bool { return p.Toplevel == b.Proof.Toplevel })...)
 	in.noArm = true
 	b.Decision = Decide(in.Input)

@@ -237,3 +237,41 @@ func TestCountedName(t *testing.T) {
 		}
 	}
 }
+
+// TestBlessAfterAnother: loader.conf starts what proved itself before, by its Xen entry.
+func TestBlessAfterAnother(t *testing.T) {
+	t.Parallel()
+	in := onTrial()
+	in.Conf = []byte("default xen-generation-5.conf\n")
+	in.Proven = []nextboot.Proof{{Toplevel: toplevel("e"), Date: "2026-11-20"}}
+	in.Tried = toplevel("f")
+	b, err := nextboot.Bless(in)
+	if err != nil || string(b.Decision.Conf) != "default xen-generation-6.conf\n" || b.Decision.Then.ID != "xen-generation-6.conf" {
+		t.Errorf("%+v, %q, %v", b, b.Decision.Conf, err)
+	}
+	in.Conf, in.Proven, in.Tried = b.Decision.Conf, append([]nextboot.Proof{b.Proof}, in.Proven...), ""
+	if b, err := nextboot.Bless(in); err != nil || b.Decision.Conf != nil {
+		t.Errorf("the second time: %q, %v", b.Decision.Conf, err)
+	}
+}
+
+// TestTrialTwice: a second run, with no installer of NixOS in between, goes on with the trial.
+func TestTrialTwice(t *testing.T) {
+	t.Parallel()
+	in := onTrial().Input
+	in.Proven = []nextboot.Proof{{Toplevel: toplevel("e"), Date: "2026-11-20"}}
+	first := nextboot.Decide(in)
+	if first.OneShot != "xen-generation-6.conf" || string(first.Conf) != "default xen-generation-5.conf\n" {
+		t.Fatalf("armed %q, %q", first.OneShot, first.Conf)
+	}
+	in.Conf, in.Vars.OneShot, in.Tried = first.Conf, first.OneShot, toplevel("f")
+	if d := nextboot.Decide(in); d.Disarm || d.Conf != nil || d.OneShot != first.OneShot {
+		t.Errorf("the second run: %q, armed %q, disarmed %v", d.Conf, d.OneShot, d.Disarm)
+	}
+	// The trial ended without a blessing.
+	in.Vars.OneShot = ""
+	d := nextboot.Decide(in)
+	if d.Conf != nil || d.OneShot != "" || len(d.Warnings) != 1 || d.Warnings[0].Code != nextboot.AlreadyTried {
+		t.Errorf("after it failed: %q, armed %q, %+v", d.Conf, d.OneShot, d.Warnings)
+	}
+}

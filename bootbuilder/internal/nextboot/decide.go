@@ -75,6 +75,7 @@ func (p *planner) plan() {
 		p.apply()
 	}
 	p.disarm()
+	p.forget()
 	p.mend()
 }
 
@@ -263,7 +264,8 @@ func (p *planner) startNixOS() {
 		p.all(func(s Start) bool { return !s.Entry.Kind.Ours() && s.Entry.starts() }) {
 		return // what starts by its place in the menu may go on doing so
 	}
-	if s := p.startNow(); s.By == First && s.Entry.Kind.Ours() || s.By == Nothing && p.start(0).Entry.Kind.Ours() {
+	now, then := p.startNow(), p.start(0)
+	if now.By == First && now.Entry.Kind.Ours() || what != xenValue && then.By == First && then.Entry.Kind.Ours() {
 		p.warn(NixOSWritten, "", "loader.conf names no entry that is there, and Xen's comes first in the menu: %s is written as the default", n.File)
 	}
 	value := ValueFor(n)

@@ -68,7 +68,8 @@ type Input struct {
 	OnXen  string  // the toplevel that runs on Xen at this moment, "" for none
 	CanArm bool    // LoaderEntryOneShot can be written
 
-	noArm bool // only loader.conf is decided
+	noArm   bool   // only loader.conf is decided
+	blessed string // the toplevel that becomes the default in place of another proven one
 }
 
 // Code tells warnings apart.
@@ -118,6 +119,7 @@ type Decision struct {
 
 	OneShot string // the value to write to LoaderEntryOneShot, "" to leave it
 	Disarm  bool   // LoaderEntryOneShot is to be removed: it names a trial that nobody wants any more
+	Forget  bool   // the record's trial is not that of the default generation any more
 	Trial   int    // the generation on trial, as an index; -1 for none
 
 	Warnings []Warning

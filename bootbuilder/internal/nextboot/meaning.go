@@ -358,6 +358,9 @@ func (r *resolver) chosen(in Input) (g int, foreign bool) {
 		}
 		if g >= 0 {
 			found = g
+			if what == xenValue && in.Policy == Trial {
+				found = r.insteadOfProven(in, g)
+			}
 			break
 		}
 	}
@@ -370,6 +373,21 @@ func (r *resolver) chosen(in Input) (g int, foreign bool) {
 		found = r.newest()
 	}
 	return found, false
+}
+
+// insteadOfProven is the generation that is meant where loader.conf starts the Xen entry of g. That can be what has proven
+// itself, which this project wrote there in place of NixOS' choice: the one on trial.
+func (r *resolver) insteadOfProven(in Input, g int) int {
+	meant := in.Tried
+	if in.noArm {
+		meant = in.blessed
+	} else if !in.proven(r.gens[g].Toplevel) || in.proven(meant) {
+		return g
+	}
+	if i := r.ofToplevel(meant); i >= 0 && i < r.known {
+		return i
+	}
+	return g
 }
 
 // keys are the keys of loader.conf that name an entry, in the order in which systemd-boot asks them.

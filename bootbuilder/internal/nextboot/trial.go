@@ -4,14 +4,15 @@ import (
 	"slices"
 )
 
+// proven reports whether a toplevel has proven itself.
+func (in Input) proven(toplevel string) bool {
+	return toplevel != "" && slices.ContainsFunc(in.Proven, func(q Proof) bool { return q.Toplevel == toplevel })
+}
+
 // trial is the policy of [Trial]: loader.conf starts what has proven itself, and LoaderEntryOneShot the Xen entry
 // x of the default generation, if it may be started. It reports whether loader.conf was left to Xen.
 func (p *planner) trial(x Entry, may bool) bool {
-	proven := func(g int) bool {
-		t := p.r.gens[g].Toplevel
-		return t != "" && slices.ContainsFunc(p.in.Proven, func(q Proof) bool { return q.Toplevel == t })
-	}
-	if may && proven(p.g) {
+	if may && p.in.proven(p.r.gens[p.g].Toplevel) {
 		p.startXen(x)
 		return true
 	}
@@ -33,6 +34,13 @@ func (p *planner) trial(x Entry, may bool) bool {
 		}
 	}
 	return false
+}
+
+// forget tells the record that what was on trial is not what the default means any more. What is armed now is noted by
+// whoever writes the variable.
+func (p *planner) forget() {
+	p.d.Forget = p.in.Policy == Trial && p.in.Tried != "" && !p.in.noArm && p.d.Trial < 0 &&
+		0 <= p.d.Default && p.r.gens[p.d.Default].Toplevel != p.in.Tried
 }
 
 // disarm takes back a shot at a Xen entry that this run does not want: after a rollback, or where Xen

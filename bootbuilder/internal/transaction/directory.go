@@ -11,8 +11,8 @@ import (
 // Linux turn the file system read-only. So a directory is made inside another one whose name has not come to the disk,
 // gets its clusters on the disk there, and is moved out to its place with a name that comes last. The one around it is
 // removed and held open, which brings the first cluster to the disk without a name that leads there: that belongs to the
-// directory in which it was made. There the new directory gets as long as it will have to be, too: one that grows in use may
-// end in a free cluster for a moment, and vfat never shrinks one.
+// directory in which it was made. The names of new files are made there, too, and with small clusters some more, which
+// go again: a directory that grows in use may end in a free cluster for a moment, and vfat never shrinks one.
 
 var unfinished = regexp.MustCompile(`(?i)^XENBB[0-9]{3}\.TMP$`)
 
@@ -23,21 +23,27 @@ func IsUnfinished(name string) bool { return unfinished.MatchString(path.Base(na
 // unfinishedName takes one slot of the directory above.
 func unfinishedName(n int) string { return fmt.Sprintf("XENBB%03d.TMP", n) }
 
-// A new directory gets so many slots more than the change needs, and is 4 KiB long at least.
-const (
-	spareSlots = 64
-	leastSlots = 128
-)
+// leastSlots is how long a new directory is at least, in slots: 4 KiB.
+const leastSlots = 128
 
-// directorySize is how long a new directory has to be for the files that the change puts there, and some more.
+// directorySize is how long a new directory gets.
 func (p *planner) directorySize(dir Place) int64 {
 	n := int64(2) // . and ..
-	for _, t := range p.targets {
+	for _, t := range p.madeIn(dir) {
+		n += slots(t.Name)
+	}
+	return max(leastSlots, n) * slotSize
+}
+
+// madeIn are the new files of a directory.
+func (p *planner) madeIn(dir Place) []*target {
+	var list []*target
+	for _, t := range p.made() {
 		if t.FS == dir.FS && path.Dir(t.Name) == dir.Name {
-			n += slots(t.Name)
+			list = append(list, t)
 		}
 	}
-	return max(leastSlots, n+spareSlots) * slotSize
+	return list
 }
 
 // inside is what a directory is called before it is moved to its place.
@@ -51,11 +57,14 @@ func (p *planner) makeDirectories() {
 		parent := Place{dir.FS, path.Dir(dir.Name)}
 		around := Place{dir.FS, path.Join(parent.Name, p.freeName(parent))}
 		temp := Place{dir.FS, path.Join(around.Name, inside)}
-		size, cluster := p.directorySize(dir), p.account(dir.FS).space.Cluster
 		p.do(OpMkdir, around)
 		p.do(OpMkdir, temp)
-		if cluster > 0 && size > cluster {
-			p.step(Step{Op: OpLengthen, Place: temp, Size: p.account(dir.FS).space.Rounded(size)})
+		if cluster := p.account(dir.FS).space.Cluster; cluster > 0 && cluster < leastSlots*slotSize {
+			p.step(Step{Op: OpLengthen, Place: temp, Size: leastSlots * slotSize})
+		}
+		for _, t := range p.madeIn(dir) {
+			p.step(Step{Op: OpCreate, Place: t.Place, At: path.Join(temp.Name, path.Base(t.Name))})
+			t.named = true
 		}
 		p.do(OpSyncDir, temp) // the FAT says that its clusters are taken, and all but the first are on the disk
 		p.step(Step{Op: OpRename, Place: temp, To: dir.Name})

@@ -104,6 +104,9 @@ func calls(s transaction.Step) []string {
 	case transaction.OpRename:
 		return []string{"rename " + name + " " + s.To}
 	case transaction.OpCreate:
+		if s.At != "" {
+			return []string{"create " + s.At}
+		}
 		return []string{"create " + name}
 	case transaction.OpAllocate:
 		return []string{fmt.Sprintf("fallocate %s %d", name, s.Size)}
