@@ -22,10 +22,14 @@ import (
 
 // TestProperties holds what is true of every run against random machines: sets of
 // generations, with what can be wrong with them, on partitions with random pasts. XBB_CASES is how
-// many (200), XBB_SEED the first seed (1); a failure names its seed.
+// many (200, in short 40), XBB_SEED the first seed (1); a failure names its seed.
 func TestProperties(t *testing.T) {
 	t.Parallel()
-	cases, first := envNumber(t, "XBB_CASES", 200), envNumber(t, "XBB_SEED", 1)
+	cases, first := 200, envNumber(t, "XBB_SEED", 1)
+	if testing.Short() {
+		cases = 40
+	}
+	cases = envNumber(t, "XBB_CASES", cases)
 	signer := testSigner(t, "db")
 	for seed := first; seed < first+cases; seed++ {
 		t.Run(fmt.Sprintf("XBB_SEED=%d", seed), func(t *testing.T) {

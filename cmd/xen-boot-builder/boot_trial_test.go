@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,17 +61,27 @@ func TestBootTrial(t *testing.T) {
 			t.Errorf("the second blessing:\n%s", m.out)
 		}
 
-		// A later generation: NixOS' own installer names its NixOS entry, which installs.
-		m.add(t, 4, badXen)
+		// A later generation, whose NixOS entry NixOS' own installer makes the default. It proves itself, too.
+		second := m.add(t, 4, append(slices.Clone(goodXen), "loglvl=all"))
+		m.rebuild(t, fixtures.SystemdBoot{})
+		m.wantNixOS(t, m.boot(t, `xbb install --default try info
+			xbb install --default try info`))
+		if want := "on trial; after that: 3 on Xen"; strings.Count(m.out, want) != 2 {
+			t.Errorf("install does not say %q, both times:\n%s", want, m.out)
+		}
+		m.wantXen(t, m.boot(t, `xbb bless`), second)
+
+		// One more, which does not come up.
+		m.add(t, 5, badXen)
 		m.rebuild(t, fixtures.SystemdBoot{})
 		m.wantNixOS(t, m.boot(t, `xbb install --default try info`))
-		if want := "after that: 3 on Xen"; !strings.Contains(m.out, want) {
+		if want := "on trial; after that: 4 on Xen"; !strings.Contains(m.out, want) {
 			t.Errorf("install does not say %q:\n%s", want, m.out)
 		}
 		m.wantPanic(t)
 		// The power comes back.
 		m.wantXen(t, m.boot(t, `xbb status
-			xbb install --default try info`), first)
+			xbb install --default try info`), second)
 		if want := "was not blessed: it is not tried again"; !strings.Contains(m.out, want) {
 			t.Errorf("install does not say %q:\n%s", want, m.out)
 		}

@@ -107,6 +107,10 @@ func (s scenario) crash(t *testing.T, g crashfs.Geometry) {
 	}
 	log := m.Log()
 	states, rng := 0, rand.New(rand.NewPCG(3, 4))
+	limit := 30
+	if testing.Short() {
+		limit = 6
+	}
 	for n, op := range log {
 		for _, halfway := range []bool{false, true} {
 			if !op.Kind.Writes() && op.Kind != crashfs.OpClose || halfway && op.Kind != crashfs.OpWrite {
@@ -117,7 +121,7 @@ func (s scenario) crash(t *testing.T, g crashfs.Geometry) {
 			if _, _, err := install(m, s.after); err == nil && op.Kind != crashfs.OpClose {
 				t.Fatalf("the power was cut at %v, but the run saw no error", op)
 			}
-			for found := range m.CrashStates(30, rng) {
+			for found := range m.CrashStates(limit, rng) {
 				states++
 				if !s.survives(t, found, first, fmt.Sprintf("cut at %d: %v %s (halfway: %v)", n, op.Kind, op.Path, halfway)) {
 					return

@@ -2,16 +2,19 @@ package transaction
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // vfat writes a directory's name and its first cluster in any order, and one look into a directory of garbage makes
 // Linux turn the file system read-only. So a directory is made inside another one whose name has not come to the disk,
-// gets its clusters on the disk there, and is moved out to its place with a name that comes last. The one around it is
-// removed and held open, which brings the first cluster to the disk without a name that leads there: that belongs to the
-// directory in which it was made. The names of new files are made there, too, and with small clusters some more, which
+// gets its clusters on the disk there, and is moved out. The one around it is removed and held open, which brings the first
+// cluster to the disk without a name that leads there: that belongs to the directory in which it was made. The last name
+// comes last, and where it leads with it: in between, after a rename, vfat has a name that starts nowhere, so that the
+// time is kept short, and nothing else has to be written in it. The names of new files are made there, too, and with small clusters some more, which
 // go again: a directory that grows in use may end in a free cluster for a moment, and vfat never shrinks one.
 
 var unfinished = regexp.MustCompile(`(?i)^XENBB[0-9]{3}\.TMP$`)
@@ -55,7 +58,8 @@ func (p *planner) makeDirectories() {
 	for _, dir := range p.missing {
 		p.stop = true
 		parent := Place{dir.FS, path.Dir(dir.Name)}
-		around := Place{dir.FS, path.Join(parent.Name, p.freeName(parent))}
+		names := p.freeNames(parent, 2)
+		around, beside := Place{dir.FS, path.Join(parent.Name, names[0])}, Place{dir.FS, path.Join(parent.Name, names[1])}
 		temp := Place{dir.FS, path.Join(around.Name, inside)}
 		p.do(OpMkdir, around)
 		p.do(OpMkdir, temp)
@@ -67,26 +71,25 @@ func (p *planner) makeDirectories() {
 			t.named = true
 		}
 		p.do(OpSyncDir, temp) // the FAT says that its clusters are taken, and all but the first are on the disk
-		p.step(Step{Op: OpRename, Place: temp, To: dir.Name})
+		p.step(Step{Op: OpRename, Place: temp, To: beside.Name})
 		p.do(OpDrop, around)
 		p.do(OpSyncHeld, around) // the first one
-		p.do(OpSyncDir, dir)     // the name, and where it starts
-		p.do(OpSyncDir, parent)  // the name's long part, if that is in another sector
+		p.step(Step{Op: OpRename, Place: beside, To: dir.Name})
+		p.do(OpSyncDir, dir)    // the name, and where it starts
+		p.do(OpSyncDir, parent) // the name's long part, if that is in another sector
 		p.do(OpRelease, around)
 	}
 }
 
-// freeName is a name for a directory in the making. A new directory has none of them.
-func (p *planner) freeName(parent Place) string {
-	list, _ := parent.FS.ReadDir(parent.Name)
-	for n := 0; ; n++ {
-		name := unfinishedName(n)
-		taken := false
-		for _, d := range list {
-			taken = taken || strings.EqualFold(d.Name(), name)
-		}
-		if !taken {
-			return name
+// freeNames are names for directories in the making. A new directory has none of them.
+func (p *planner) freeNames(parent Place, n int) []string {
+	list, _ := parent.FS.ReadDir(parent.Name) // what can't be read shows when it is written
+	var names []string
+	for i := 0; len(names) < n; i++ {
+		name := unfinishedName(i)
+		if !slices.ContainsFunc(list, func(d fs.DirEntry) bool { return strings.EqualFold(d.Name(), name) }) {
+			names = append(names, name)
 		}
 	}
+	return names
 }

@@ -17,7 +17,7 @@ const maxText = 64 << 10
 func Plan(c Change) (*Steps, error) {
 	p := &planner{change: c}
 	if err := p.look(); err != nil {
-		return nil, err
+		return nil, hinted(err, c.Boot)
 	}
 	if err := p.measure(); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -192,7 +193,7 @@ func (r *runner) drop(at Place) error {
 	}
 	r.held, r.dropped = append(r.held, f), f
 	if IsUnfinished(at.Name) {
-		r.making = nil
+		r.making = slices.DeleteFunc(r.making, func(m Place) bool { return m == at })
 	} else {
 		r.record.Removed = append(r.record.Removed, at)
 	}
@@ -230,13 +231,31 @@ func (r *runner) rename(s Step) error {
 		return err
 	}
 	if s.phase == phaseDirectories {
-		r.making = r.making[:1] // the one around it
+		r.moved(s.Place, to)
+		if IsUnfinished(to.Name) {
+			return nil
+		}
 		r.record.Directories = append(r.record.Directories, to)
 		return nil
 	}
 	r.record.moved(s.Place, to)
 	r.record.LoaderConf = max(r.record.LoaderConf, s.conf)
 	return nil
+}
+
+// moved notes where a directory in the making is now, and what is in it; at its place it is not in the making any more.
+func (r *runner) moved(from, to Place) {
+	var still []Place
+	for _, m := range r.making {
+		rest, ok := strings.CutPrefix(m.Name, from.Name)
+		switch {
+		case !ok || m.FS != from.FS || rest != "" && rest[0] != '/':
+			still = append(still, m)
+		case IsUnfinished(to.Name):
+			still = append(still, Place{m.FS, to.Name + rest})
+		}
+	}
+	r.making = still
 }
 
 // fill writes a file's content, for an image all but its first sector.
