@@ -156,13 +156,13 @@ func initOf(config string) string {
 
 // xenEntry is an entry that starts Xen, read apart from the program.
 type xenEntry struct {
-	id               string
-	toplevel         string
-	config           string
-	kernel, initrd   []byte
-	image            []byte
-	unified          bool
-	imageName, extra string
+	id             string
+	toplevel       string
+	config         string
+	kernel, initrd []byte
+	image          []byte
+	unified        bool
+	imageName      string
 }
 
 // xenEntries reads every Xen entry on $BOOT that is complete.
