@@ -66,7 +66,10 @@ func TestAttacks(t *testing.T) {
 		ids[a.id] = true
 		t.Run(a.id+" "+a.name, func(t *testing.T) {
 			t.Parallel()
-			for _, c := range a.calls(n) {
+			for i, c := range a.calls(n) {
+				if testing.Short() && i%6 != n%6 && i > 0 {
+					continue // each attack in some of the ways
+				}
 				t.Run(fmt.Sprintf("%s/%s/%v", c.peer, c.from, c.setting), func(t *testing.T) { a.try(t, c) })
 			}
 		})
