@@ -213,28 +213,32 @@ func idOf(e fixtures.Entry) string {
 func (p *property) expected() []string {
 	set := make(map[string]bool)
 	for _, e := range p.entries {
-		top := e.Toplevel
-		fine := top.System.Xen != nil && p.wrong[top] == ""
-		if wrong := p.wrong[p.parent(top)]; top.Specialisation != "" && p.wrong[top] == collected && wrong != collected && wrong != malformed {
-			fine = top.System.Xen != nil // its parent's boot.json has it
-			for _, s := range p.parent(top).Specialisations {
-				fine = fine && p.wrong[s] != malformed
-			}
-		}
-		for _, s := range top.Specialisations {
-			fine = fine && p.wrong[s] != malformed // a document counts as one
-		}
-		if p.signer != nil && len(top.System.ExtraInitrds) > 0 && !p.options.SignUnverifiedInitrds {
-			fine = false
-		}
-		if p.signer != nil && len(top.System.ExtraInitrds) > 0 && p.nixos.Names == fixtures.GenerationNames {
-			fine = false // that installer doesn't copy them
-		}
-		if fine {
+		if p.fine(e.Toplevel) {
 			set[idOf(e)] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+// fine reports whether a generation gets a Xen entry.
+func (p *property) fine(top *fixtures.Toplevel) bool {
+	fine := top.System.Xen != nil && p.wrong[top] == ""
+	if wrong := p.wrong[p.parent(top)]; top.Specialisation != "" && p.wrong[top] == collected && wrong != collected && wrong != malformed {
+		fine = top.System.Xen != nil // its parent's boot.json has it
+		for _, s := range p.parent(top).Specialisations {
+			fine = fine && p.wrong[s] != malformed
+		}
+	}
+	for _, s := range top.Specialisations {
+		fine = fine && p.wrong[s] != malformed // a document counts as one
+	}
+	if p.signer != nil && len(top.System.ExtraInitrds) > 0 && !p.options.SignUnverifiedInitrds {
+		fine = false
+	}
+	if p.signer != nil && len(top.System.ExtraInitrds) > 0 && p.nixos.Names == fixtures.GenerationNames {
+		fine = false // that installer doesn't copy them
+	}
+	return fine
 }
 
 // parent is the generation that a specialisation belongs to.
