@@ -11,11 +11,13 @@ import (
 
 // vfat writes a directory's name and its first cluster in any order, and one look into a directory of garbage makes
 // Linux turn the file system read-only. So a directory is made inside another one whose name has not come to the disk,
-// gets its clusters on the disk there, and is moved out. The one around it is removed and held open, which brings the first
-// cluster to the disk without a name that leads there: that belongs to the directory in which it was made. The last name
-// comes last, and where it leads with it: in between, after a rename, vfat has a name that starts nowhere, so that the
-// time is kept short, and nothing else has to be written in it. The names of new files are made there, too, and with small clusters some more, which
-// go again: a directory that grows in use may end in a free cluster for a moment, and vfat never shrinks one.
+// gets its clusters on the disk there, and is moved out. The one around it is removed and held open, which brings the
+// first cluster to the disk without a name that leads there: that belongs to the directory in which it was made. The
+// last name comes last, with where it starts. After a rename vfat has a name that starts nowhere, so the time in between
+// is kept short, and nothing else has to be written in it.
+//
+// A directory that grows in use may end in a free cluster for a moment, and vfat never shrinks one. So names that need
+// more than one cluster are made while nobody looks, and with small clusters some more, which go again.
 
 var unfinished = regexp.MustCompile(`(?i)^XENBB[0-9]{3}\.TMP$`)
 
@@ -63,14 +65,22 @@ func (p *planner) makeDirectories() {
 		temp := Place{dir.FS, path.Join(around.Name, inside)}
 		p.do(OpMkdir, around)
 		p.do(OpMkdir, temp)
-		if cluster := p.account(dir.FS).space.Cluster; cluster > 0 && cluster < leastSlots*slotSize {
+		p.do(OpSyncDir, temp) // the FAT says that its clusters are taken
+		cluster := p.account(dir.FS).space.Cluster
+		short := cluster > 0 && cluster < leastSlots*slotSize
+		many := p.directorySize(dir) > max(cluster, leastSlots*slotSize)
+		if short {
 			p.step(Step{Op: OpLengthen, Place: temp, Size: leastSlots * slotSize})
 		}
-		for _, t := range p.madeIn(dir) {
-			p.step(Step{Op: OpCreate, Place: t.Place, At: path.Join(temp.Name, path.Base(t.Name))})
-			t.named = true
+		if many { // else they come later: the less there is to do here, the less may come in between
+			for _, t := range p.madeIn(dir) {
+				p.step(Step{Op: OpCreate, Place: t.Place, At: path.Join(temp.Name, path.Base(t.Name))})
+				t.named = true
+			}
 		}
-		p.do(OpSyncDir, temp) // the FAT says that its clusters are taken, and all but the first are on the disk
+		if short || many {
+			p.do(OpSyncDir, temp) // and all but the first are on the disk
+		}
 		p.step(Step{Op: OpRename, Place: temp, To: beside.Name})
 		p.do(OpDrop, around)
 		p.do(OpSyncHeld, around) // the first one

@@ -23,10 +23,10 @@ func TestEachStepIsNeeded(t *testing.T) {
 			return false
 		}
 	}
-	const first, newGeneration, newXen, newImages = 0, 2, 3, 5
+	const first, newGeneration, newXen, newImages = "first", "new generation", "new Xen", "new images"
 	for _, c := range []struct {
 		name     string
-		scenario int
+		scenario string
 		without  func(transaction.Step) bool
 		// eager lets go at once of what is dropped.
 		eager bool
@@ -43,7 +43,7 @@ func TestEachStepIsNeeded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := scenarios()[c.scenario]
+			s := named(c.scenario)
 			start := machine(s.before, crashfs.Geometry{})
 			run := func(m *crashfs.Machine) error {
 				change, err := s.after.change(m.FS(0))
