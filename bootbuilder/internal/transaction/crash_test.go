@@ -125,7 +125,7 @@ func (s scenario) crash(t *testing.T, g crashfs.Geometry) {
 		limit = 5
 	}
 	if len(log) > 250 { // most of them make one more name
-		limit, every = 5, 5
+		limit, every = 3, 15
 	}
 	for n, op := range log {
 		if n%every != 0 && (op.Kind == crashfs.OpCreate || op.Kind == crashfs.OpAllocate || op.Kind == crashfs.OpWrite || op.Kind == crashfs.OpClose) {
