@@ -197,14 +197,18 @@ func (m Image) Write(ctx context.Context, r *Reader, sign Signer, w esp.Writer) 
 	})
 }
 
-// Digest is the Authentihash that the image has, of what its inputs hold by now and should hold.
+// Digest is what the firmware measures of the image, of what its inputs hold by now and should hold.
 func (m Image) Digest(ctx context.Context, r *Reader) (digest [sha256.Size]byte, err error) {
 	err = m.assemble(r, func(a *assembly) error {
 		s, err := a.Stream(cancelableSink{ctx})
 		if err == nil {
 			err = a.check(s)
 		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case m.Certificate == nil:
+			digest, err = s.Measured()
+		default:
 			digest, err = s.Authentihash()
 		}
 		return err
