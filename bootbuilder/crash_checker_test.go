@@ -30,7 +30,7 @@ func worldOf(m *crashfs.Machine, xbootldr bool) world {
 // read is all of a file system but directories in the making, which nobody looks into.
 func read(f *crashfs.FS) tree {
 	t := tree(f.Tree())
-	maps.DeleteFunc(t, func(name, _ string) bool { return strings.Contains(name, "/XENBB") })
+	maps.DeleteFunc(t, func(name, _ string) bool { return strings.Contains("/"+name, "/XENBB") })
 	return t
 }
 
