@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math/big"
 
-	"github.com/foxboron/go-uefi/authenticode"
-	"github.com/foxboron/go-uefi/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -32,7 +30,7 @@ func parseSignedData(der []byte) (*signedData, error) {
 	var info, explicit, data cryptobyte.String
 	var kind encoding.ObjectIdentifier
 	if !in.ReadASN1(&info, asn1.SEQUENCE) || !shortPadding(in) ||
-		!info.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(pkcs7.OIDSignedData) ||
+		!info.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidSignedData()) ||
 		!info.ReadASN1(&explicit, contextTag(0)) || !info.Empty() ||
 		!explicit.ReadASN1(&data, asn1.SEQUENCE) || !explicit.Empty() {
 		return nil, malformed("not a PKCS#7 SignedData")
@@ -63,14 +61,14 @@ func parseSignedData(der []byte) (*signedData, error) {
 func (s *signedData) readContent(in cryptobyte.String) error {
 	var explicit, content, data, digest, value cryptobyte.String
 	var kind, of encoding.ObjectIdentifier
-	if !in.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(authenticode.OIDSpcIndirectDataContent) ||
+	if !in.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidIndirectData()) ||
 		!in.ReadASN1(&explicit, contextTag(0)) || !in.Empty() ||
 		!explicit.ReadASN1(&content, asn1.SEQUENCE) || !explicit.Empty() {
 		return malformed("signed content is not an Authenticode digest")
 	}
 	s.content = content
 	if !content.ReadASN1(&data, asn1.SEQUENCE) ||
-		!data.ReadASN1ObjectIdentifier(&of) || !of.Equal(authenticode.OIDSpcPEImageDataObjID) ||
+		!data.ReadASN1ObjectIdentifier(&of) || !of.Equal(oidPEImageData()) ||
 		!content.ReadASN1(&digest, asn1.SEQUENCE) || !content.Empty() {
 		return malformed("signed content is not the digest of a PE image")
 	}
@@ -145,9 +143,9 @@ func (s *signedData) readAttributes(in cryptobyte.String) error {
 		}
 		ok := true
 		switch {
-		case kind.Equal(pkcs7.OIDAttributeContentType):
+		case kind.Equal(oidContentType()):
 			ok = contentType == nil && values.ReadASN1ObjectIdentifier(&contentType) && values.Empty()
-		case kind.Equal(pkcs7.OIDAttributeMessageDigest):
+		case kind.Equal(oidMessageDigest()):
 			ok = s.messageDigest == nil && values.ReadASN1(&value, asn1.OCTET_STRING) && values.Empty()
 			s.messageDigest = value
 		}
@@ -155,7 +153,7 @@ func (s *signedData) readAttributes(in cryptobyte.String) error {
 			return malformed("signed attribute that is empty or there twice")
 		}
 	}
-	if !contentType.Equal(authenticode.OIDSpcIndirectDataContent) || s.messageDigest == nil {
+	if !contentType.Equal(oidIndirectData()) || s.messageDigest == nil {
 		return malformed("no content type or message digest among the signed attributes")
 	}
 	return nil
@@ -175,14 +173,14 @@ func (s *signedData) signer() (*x509.Certificate, error) {
 // readSHA256 and readRSA read an AlgorithmIdentifier.
 func readSHA256(in *cryptobyte.String) bool {
 	kind, ok := readAlgorithm(in)
-	return ok && kind.Equal(pkcs7.OIDDigestAlgorithmSHA256)
+	return ok && kind.Equal(oidSHA256())
 }
 
 // readRSA takes the two names in use for the same thing: rsaEncryption and
 // sha256WithRSAEncryption.
 func readRSA(in *cryptobyte.String) bool {
 	kind, ok := readAlgorithm(in)
-	return ok && (kind.Equal(pkcs7.OIDEncryptionAlgorithmRSA) ||
+	return ok && (kind.Equal(oidRSA()) ||
 		kind.Equal(encoding.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}))
 }
 

@@ -1,0 +1,7 @@
+package secureboot
+
+// For tests.
+var (
+	IndirectData     = indirectData
+	SignedAttributes = signedAttributes
+)
