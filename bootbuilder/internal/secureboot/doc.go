@@ -11,6 +11,7 @@
 // with the time in it would differ at each run; certificates in between signer
 // and trusted certificate; the revocation list dbx.
 //
-// go-uefi is what tests compare with. Its parser panics on some input, its Verify takes a
-// signature that was made for another image, and its writer brings net/http along.
+// go-uefi writes the signed content and attributes. Nothing that comes from an
+// image is handed to it: its parser panics on some input, and its Verify takes a
+// signature that was made for another image.
 package secureboot

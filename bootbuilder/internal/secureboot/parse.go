@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/big"
 
+	"github.com/foxboron/go-uefi/authenticode"
+	"github.com/foxboron/go-uefi/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -30,7 +32,7 @@ func parseSignedData(der []byte) (*signedData, error) {
 	var info, explicit, data cryptobyte.String
 	var kind encoding.ObjectIdentifier
 	if !in.ReadASN1(&info, asn1.SEQUENCE) || !shortPadding(in) ||
-		!info.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidSignedData()) ||
+		!info.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(pkcs7.OIDSignedData) ||
 		!info.ReadASN1(&explicit, contextTag(0)) || !info.Empty() ||
 		!explicit.ReadASN1(&data, asn1.SEQUENCE) || !explicit.Empty() {
 		return nil, malformed("not a PKCS#7 SignedData")
@@ -61,14 +63,14 @@ func parseSignedData(der []byte) (*signedData, error) {
 func (s *signedData) readContent(in cryptobyte.String) error {
 	var explicit, content, data, digest, value cryptobyte.String
 	var kind, of encoding.ObjectIdentifier
-	if !in.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidIndirectData()) ||
+	if !in.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(authenticode.OIDSpcIndirectDataContent) ||
 		!in.ReadASN1(&explicit, contextTag(0)) || !in.Empty() ||
 		!explicit.ReadASN1(&content, asn1.SEQUENCE) || !explicit.Empty() {
 		return malformed("signed content is not an Authenticode digest")
 	}
 	s.content = content
 	if !content.ReadASN1(&data, asn1.SEQUENCE) ||
-		!data.ReadASN1ObjectIdentifier(&of) || !of.Equal(oidPEImageData()) ||
+		!data.ReadASN1ObjectIdentifier(&of) || !of.Equal(authenticode.OIDSpcPEImageDataObjID) ||
 		!content.ReadASN1(&digest, asn1.SEQUENCE) || !content.Empty() {
 		return malformed("signed content is not the digest of a PE image")
 	}
@@ -143,9 +145,9 @@ func (s *signedData) readAttributes(in cryptobyte.String) error {
 		}
 		ok := true
 		switch {
-		case kind.Equal(oidContentType()):
+		case kind.Equal(pkcs7.OIDAttributeContentType):
 			ok = contentType == nil && values.ReadASN1ObjectIdentifier(&contentType) && values.Empty()
-		case kind.Equal(oidMessageDigest()):
+		case kind.Equal(pkcs7.OIDAttributeMessageDigest):
 			ok = s.messageDigest == nil && values.ReadASN1(&value, asn1.OCTET_STRING) && values.Empty()
 			s.messageDigest = value
 		}
@@ -153,7 +155,7 @@ func (s *signedData) readAttributes(in cryptobyte.String) error {
 			return malformed("signed attribute that is empty or there twice")
 		}
 	}
-	if !contentType.Equal(oidIndirectData()) || s.messageDigest == nil {
+	if !contentType.Equal(authenticode.OIDSpcIndirectDataContent) || s.messageDigest == nil {
 		return malformed("no content type or message digest among the signed attributes")
 	}
 	return nil
@@ -173,14 +175,14 @@ func (s *signedData) signer() (*x509.Certificate, error) {
 // readSHA256 and readRSA read an AlgorithmIdentifier.
 func readSHA256(in *cryptobyte.String) bool {
 	kind, ok := readAlgorithm(in)
-	return ok && kind.Equal(oidSHA256())
+	return ok && kind.Equal(pkcs7.OIDDigestAlgorithmSHA256)
 }
 
 // readRSA takes the two names in use for the same thing: rsaEncryption and
 // sha256WithRSAEncryption.
 func readRSA(in *cryptobyte.String) bool {
 	kind, ok := readAlgorithm(in)
-	return ok && (kind.Equal(oidRSA()) ||
+	return ok && (kind.Equal(pkcs7.OIDEncryptionAlgorithmRSA) ||
 		kind.Equal(encoding.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}))
 }
 

@@ -1,9 +1,12 @@
 package secureboot
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 
+	"github.com/foxboron/go-uefi/authenticode"
+	"github.com/foxboron/go-uefi/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -16,17 +19,16 @@ func contextTag(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Constru
 // go-uefi has a function for the whole of it, but that one puts the time of day
 // into the signed attributes, and reads the image where we have its digest.
 func newSignedData(digest [sha256.Size]byte, cert *x509.Certificate, sign func(message []byte) ([]byte, error)) ([]byte, error) {
-	content, err := indirectData(digest)
+	content, err := authenticode.CreateSpcIndirectDataContent(digest[:], crypto.SHA256)
 	if err != nil {
 		return nil, err
 	}
 	// The digest covers what is inside the SEQUENCE, not its tag and length.
 	contentDigest := sha256.Sum256(content)
-	der, err := signedAttributes(oidIndirectData(), contentDigest)
-	if err != nil {
-		return nil, err
-	}
-	attributes := cryptobyte.String(der)
+	attributes := cryptobyte.String((&pkcs7.Attributes{
+		ContentType:   authenticode.OIDSpcIndirectDataContent,
+		MessageDigest: contentDigest[:],
+	}).Marshal())
 
 	// Signed as SET OF, stored under the tag [0].
 	signature, err := sign(attributes)
@@ -38,13 +40,13 @@ func newSignedData(digest [sha256.Size]byte, cert *x509.Certificate, sign func(m
 
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // ContentInfo
-		b.AddASN1ObjectIdentifier(oidSignedData())
+		b.AddASN1ObjectIdentifier(pkcs7.OIDSignedData)
 		b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) {
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // SignedData
 				b.AddASN1Int64(1)
 				b.AddASN1(asn1.SET, addSHA256)
 				b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(oidIndirectData())
+					b.AddASN1ObjectIdentifier(authenticode.OIDSpcIndirectDataContent)
 					b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) {
 						b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(content) })
 					})
@@ -60,7 +62,7 @@ func newSignedData(digest [sha256.Size]byte, cert *x509.Certificate, sign func(m
 						addSHA256(b)
 						b.AddASN1(contextTag(0), func(b *cryptobyte.Builder) { b.AddBytes(inner) })
 						b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-							b.AddASN1ObjectIdentifier(oidRSA())
+							b.AddASN1ObjectIdentifier(pkcs7.OIDEncryptionAlgorithmRSA)
 							b.AddASN1NULL()
 						})
 						b.AddASN1OctetString(signature)
@@ -75,7 +77,7 @@ func newSignedData(digest [sha256.Size]byte, cert *x509.Certificate, sign func(m
 // addSHA256 writes an AlgorithmIdentifier. Firmware is picky about the NULL.
 func addSHA256(b *cryptobyte.Builder) {
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oidSHA256())
+		b.AddASN1ObjectIdentifier(pkcs7.OIDDigestAlgorithmSHA256)
 		b.AddASN1NULL()
 	})
 }

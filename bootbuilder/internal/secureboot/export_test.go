@@ -1,7 +1,0 @@
-package secureboot
-
-// For tests.
-var (
-	IndirectData     = indirectData
-	SignedAttributes = signedAttributes
-)
