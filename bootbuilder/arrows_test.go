@@ -21,7 +21,7 @@ var arrows = map[string][]string{
 	"cmd/xen-boot-builder/internal/config":  {"github.com/spf13/pflag"},
 	"cmd/xen-boot-builder/internal/screen":  {"golang.org/x/text/width"},
 	"cmd/xen-boot-builder/internal/suggest": {},
-	"bootbuilder":                           {"bootspec", "esp", "bootbuilder/internal/...", "github.com/sergi/go-diff/diffmatchpatch"},
+	"bootbuilder":                           {"bootspec", "esp", "bootbuilder/internal/...", "github.com/sergi/go-diff/diffmatchpatch", "github.com/tidwall/gjson"},
 	"bootbuilder/internal/bootname":         {"esp"},
 	"bootbuilder/internal/compare":          {"github.com/sergi/go-diff/diffmatchpatch"},
 	"bootbuilder/internal/content": {"esp", "bootbuilder/internal/generation", "bootbuilder/internal/nixroot",

@@ -65,6 +65,10 @@ func build(
 				o.Layout = layout.Possible(options.Layout, out.Spec.System)
 			}
 			o.Variant = out.variant
+			if out.Link == "" {
+				// What an entry on the ESP alone says is a generation: no program of it is run.
+				o.Secrets, o.Pending = nil, false
+			}
 			unsigned = unsigned || o.Layout != options.Layout
 			files, err := b.buildOne(ctx, out.Generation, o)
 			if ctx.Err() != nil {

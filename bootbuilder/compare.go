@@ -24,6 +24,16 @@ type CompareReport struct {
 	// ConfigDiff and EntryDiff are of what is installed for the two, "" where nothing is or both are the same.
 	ConfigDiff string `json:"configDiff,omitempty"`
 	EntryDiff  string `json:"entryDiff,omitempty"`
+	Error      string `json:"error,omitempty"`
+	Hint       string `json:"hint,omitempty"`
+}
+
+// FailedCompare is the report where two generations could not be compared.
+func FailedCompare(before, after string, err error) *CompareReport {
+	return &CompareReport{
+		Schema: ReportSchema, Before: before, After: after, Error: err.Error(), Hint: Hint(err),
+		Comparison: Comparison{With: before, Differences: []Difference{}},
+	}
 }
 
 // Compare compares two generations, each given by number, profile link, toplevel, or the id of its

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"debug/pe"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -18,12 +19,19 @@ type tree map[string]string
 type world struct{ esp, boot tree }
 
 func worldOf(m *crashfs.Machine, xbootldr bool) world {
-	w := world{esp: m.FS(0).Tree()}
+	w := world{esp: read(m.FS(0))}
 	w.boot = w.esp
 	if xbootldr {
-		w.boot = m.FS(1).Tree()
+		w.boot = read(m.FS(1))
 	}
 	return w
+}
+
+// read is all of a file system but directories in the making, which nobody looks into.
+func read(f *crashfs.FS) tree {
+	t := tree(f.Tree())
+	maps.DeleteFunc(t, func(name, _ string) bool { return strings.Contains("/"+name, "/XENBB") })
+	return t
 }
 
 // checker says what is wrong with a world between two others. It has its own reading of
@@ -32,6 +40,10 @@ type checker struct {
 	before, after world
 	// known are all contents that are whole.
 	known []tree
+	// blanks says that an entry may say nothing for a while.
+	blanks bool
+	// another says that a run may have made what it did in another way: payload of ours may be another, too.
+	another bool
 	// excused are entries that were broken before: those may stay so, or go.
 	excused map[string]bool
 	// sections remembers the sections of images.
@@ -52,6 +64,7 @@ func newChecker(before, after world) *checker {
 func (c *checker) orAs(w world) *checker {
 	with := *c
 	with.known = append(slices.Clip(c.known), w.boot, w.esp)
+	with.another = true
 	return &with
 }
 
@@ -87,12 +100,14 @@ func (c *checker) steady(before, after, now tree) []string {
 		}
 		have, ok := now[name]
 		switch {
+		case !ok && c.another && (strings.HasPrefix(name, "EFI/xen/") || strings.HasPrefix(name, "EFI/nixos/xen-")): // the entries say whether they miss it
 		case !ok:
 			wrong = append(wrong, name+" is gone")
 		case name == "loader/loader.conf":
 			if a, b := otherLines(have), otherLines(old); a != b {
 				wrong = append(wrong, fmt.Sprintf("%s holds %q, was %q", name, a, b))
 			}
+		case c.blanks && isType1(name) && !says(name, have):
 		case !c.knows(name, have):
 			wrong = append(wrong, name+" holds neither its old nor its new content")
 		}
@@ -107,7 +122,7 @@ func otherLines(loaderConf string) string {
 			b.WriteString(line)
 		}
 	}
-	return b.String()
+	return unpadded(b.String())
 }
 
 // broken lists the entries that can't boot.
@@ -117,6 +132,7 @@ func (c *checker) broken(w world) []fault {
 		for name, content := range t {
 			var err error
 			switch {
+			case !says(name, content):
 			case isType1(name):
 				err = c.type1(t, content)
 			case isType2(name):
@@ -138,6 +154,15 @@ func isType1(name string) bool {
 func isType2(name string) bool {
 	dir, base := path.Split(strings.ToLower(name))
 	return dir == "efi/linux/" && strings.HasSuffix(base, ".efi") && base[0] != '.'
+}
+
+// says reports whether systemd-boot makes anything of a file: neither of an entry of newlines, nor of an image without
+// its first sector, nor of a name without content.
+func says(name, content string) bool {
+	if isType2(name) {
+		return strings.Trim(content[:min(512, len(content))], "\x00") != ""
+	}
+	return strings.TrimSpace(content) != ""
 }
 
 // type1 follows an entry of the Boot Loader Specification to all that it takes to boot.
@@ -242,9 +267,13 @@ func (c *checker) whole(t tree, name string) error {
 }
 
 func (c *checker) knows(name, content string) bool {
+	plain := func(s string) string { return s }
+	if isPadded(name) {
+		plain = unpadded
+	}
 	return content != "" && slices.ContainsFunc(c.known, func(t tree) bool {
 		whole, ok := t[fold(t, name)]
-		return ok && whole == content
+		return ok && plain(whole) == plain(content)
 	})
 }
 
@@ -287,8 +316,8 @@ func (c *checker) section(image, name string) (string, error) {
 func defaults(w world) []string {
 	var ids []string
 	for _, t := range []tree{w.esp, w.boot} {
-		for name := range t {
-			if isType1(name) || isType2(name) {
+		for name, content := range t {
+			if (isType1(name) || isType2(name)) && says(name, content) {
 				id := strings.ToLower(path.Base(name))
 				if stem, _, counted := strings.Cut(id, "+"); counted {
 					id = stem + path.Ext(id)

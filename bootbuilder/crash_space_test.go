@@ -46,7 +46,7 @@ func TestEveryCapacity(t *testing.T) {
 					switch {
 					case err == nil && diffWorlds(r.after, w) == "":
 						done++
-						if dropsFirst(m.Log()) {
+						if r.dropsFirst(m.Log()) {
 							dropped++
 						}
 						continue

@@ -2,6 +2,7 @@ package bootbuilder
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
@@ -35,24 +36,21 @@ func find(system *generation.System, inv *installed.Inventory, target Target, op
 
 const rootHint = "--root is where the NixOS system of this boot partition is mounted"
 
-// wrongRoot is an error where every NixOS entry that there is belongs to another system than the root's.
+// wrongRoot is an error where every NixOS entry that can be read belongs to another system than the root's.
 func wrongRoot(found generation.Found, target Target, root string) error {
-	if !found.Selecting || found.Selected || !strangersOnly(found) {
+	i := slices.IndexFunc(found.Generations, isStranger)
+	if !found.Selecting || found.Selected || i < 0 {
 		return nil
 	}
-	g := found.Generations[len(found.Generations)-1]
+	g := found.Generations[i]
 	return fmt.Errorf("not one of the NixOS entries on %s is a generation of the system at %s (%w)",
 		target.Boot.Path("."), root, g.Skip)
 }
 
-// strangersOnly reports whether every entry was read and names something else.
-func strangersOnly(found generation.Found) bool {
-	for _, g := range found.Generations {
-		if g.Skip == nil || g.Skip.Reason != UnknownGeneration {
-			return false
-		}
-	}
-	return true
+// isStranger is of what an entry names that is not a generation of the root. One that can't be read may
+// be anybody's.
+func isStranger(g generation.Generation) bool {
+	return g.Skip != nil && g.Skip.Reason == UnknownGeneration
 }
 
 // selectors are NixOS' own entries and stubs on $BOOT.
@@ -75,7 +73,7 @@ func selectors(inv *installed.Inventory, target Target, from Source) []generatio
 }
 
 // sameID reports whether two ids of entries are one on FAT.
-func sameID(a, b string) bool { return esp.KeyOf(a) == esp.KeyOf(b) }
+func sameID(a, b string) bool { return esp.SameName(a, b) }
 
 // isEntryOf reports whether an installed entry is a generation's: it has its id and starts its
 // toplevel. Nix gives numbers out again, so the id alone says little.

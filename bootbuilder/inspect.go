@@ -67,6 +67,9 @@ type EntryStatus struct {
 	// Toplevel is the system that it starts.
 	Toplevel string `json:"toplevel,omitempty"`
 	Health   Health `json:"health"`
+	// Unchecked is how many bytes at the end of a signed image's ramdisk are secrets for which nothing vouches:
+	// what they should be, verify can't know.
+	Unchecked int64 `json:"unchecked,omitempty"`
 	// Problems are why it is not in order: empty for ok.
 	Problems []string `json:"problems"`
 }

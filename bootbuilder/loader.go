@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
@@ -58,11 +59,14 @@ func worldOf(
 		Before:       menuOf(target, inv),
 		FromProfiles: options.From == FromProfiles,
 		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
-		Undecided:    len(found) == 0,
+		Undecided:    len(found) == 0 || unread(inv),
 		CanArm:       fw.canArm,
 	}}
 	for _, g := range found {
 		w.input.Generations = append(w.input.Generations, generationOf(g, current))
+	}
+	if options.From == FromProfiles && len(bytes.TrimSpace(conf.text)) == 0 {
+		w.input.Conf = nil // there is none, or one that a run was about to make
 	}
 	w.input.After = w.input.Before
 	return w
@@ -75,6 +79,12 @@ func installedLoader(espFS esp.FS) nextboot.Version {
 		return nextboot.Version{}
 	}
 	return nextboot.ParseVersion(info)
+}
+
+// unread reports whether something in the menu could not be read: it may be what is started now, so that nobody can
+// tell what is right.
+func unread(inv *installed.Inventory) bool {
+	return slices.ContainsFunc(append(slices.Clone(inv.Menu), inv.ESPMenu...), func(i menu.Item) bool { return menu.Unreadable(i.Err) })
 }
 
 func policyOf(m DefaultMode) nextboot.Policy {
@@ -112,21 +122,22 @@ func (w world) meant() int {
 // after is the same world with what is planned.
 func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 	in := w.input
-	in.Undecided = !v.decisive
-	in.After = nil
+	in.Undecided = !v.decisive || unread(w.inv)
+	var stays []nextboot.Entry
 	goes := make(map[string]bool)
 	for _, e := range v.entries {
 		goes[e.File] = true
 	}
 	for _, e := range in.Before {
 		if !e.Kind.Ours() || !goes[e.File] && !goes[bootname.Entries+"/"+e.File] && !goes[bootname.Unified+"/"+e.File] {
-			in.After = append(in.After, e)
+			stays = append(stays, e)
 		}
 	}
+	after := newMenuList(stays)
 	in.Generations = append([]nextboot.Generation(nil), in.Generations...)
 	for _, o := range outcomes {
 		if o.variant.Name != "" && o.files != nil {
-			in.After = replaceEntry(in.After, plannedEntry(o))
+			after.replace(plannedEntry(o))
 		}
 	}
 	for i, o := range mains(outcomes) {
@@ -135,11 +146,12 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 		if o.files != nil {
 			entry := plannedEntry(o)
 			g.Xen = entry.File
-			in.After = replaceEntry(in.After, entry)
+			after.replace(entry)
 		} else if kept := v.keptFor(o.Generation); kept != nil {
 			g.Xen = kept.Base()
 		}
 	}
+	in.After = after.entries
 	return in
 }
 
@@ -169,14 +181,32 @@ func plannedEntry(o outcome) nextboot.Entry {
 	}
 }
 
-func replaceEntry(list []nextboot.Entry, entry nextboot.Entry) []nextboot.Entry {
-	for i, e := range list {
-		if sameID(e.File, entry.File) {
-			list[i] = entry
-			return list
+// menuList is a menu in which an entry is found by its file name.
+type menuList struct {
+	entries []nextboot.Entry
+	at      map[esp.Key]int
+}
+
+func newMenuList(entries []nextboot.Entry) menuList {
+	m := menuList{at: make(map[esp.Key]int, len(entries))}
+	for _, e := range entries {
+		m.entries = append(m.entries, e)
+		if key := esp.KeyOf(e.File); m.at[key] == 0 {
+			m.at[key] = len(m.entries)
 		}
 	}
-	return append(list, entry)
+	return m
+}
+
+// replace puts an entry where the first one of its name is, or at the end.
+func (m *menuList) replace(e nextboot.Entry) {
+	key := esp.KeyOf(e.File)
+	if i := m.at[key]; i > 0 {
+		m.entries[i-1] = e
+		return
+	}
+	m.entries = append(m.entries, e)
+	m.at[key] = len(m.entries)
 }
 
 // menuOf is what systemd-boot has to choose from, on both file systems.
@@ -253,7 +283,7 @@ func hidden(fsys esp.FS, i menu.Item) bool {
 			return true
 		}
 		_, err := fsys.Stat(name)
-		return err != nil
+		return err != nil && !menu.Unreadable(err)
 	}
 	return true
 }
@@ -268,7 +298,7 @@ func deadStub(fsys esp.FS, i menu.Item) bool {
 		if !ok {
 			return true
 		}
-		if info, err := fsys.Stat(name); err != nil || info.Size() == 0 {
+		if info, err := fsys.Stat(name); err != nil && !menu.Unreadable(err) || err == nil && info.Size() == 0 {
 			return true
 		}
 	}

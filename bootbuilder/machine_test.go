@@ -595,3 +595,20 @@ func (u unsynced) Update(name string) (esp.Writer, error) {
 	}
 	return unsyncedWriter{w}, nil
 }
+
+// withScriptNames calls each image of the embedded layout by the name that nixpkgs' script gives it, which it has where that was free when
+// it was made. What it says of the kernel's place depends on that: verify looks into it.
+func withScriptNames(files map[string]string) map[string]string {
+	own := regexp.MustCompile(`EFI/xen/(xen-.*)-[0-9a-f]{16}\.efi`)
+	all := make(map[string]string)
+	for name, content := range files {
+		if isPadded(name) {
+			content = own.ReplaceAllString(content, "EFI/nixos/$1.efi")
+		}
+		if plain := own.ReplaceAllString(name, "EFI/nixos/$1.efi"); plain != name || strings.Contains(name, "EFI/nixos/xen-") {
+			name, content = plain, "an image"
+		}
+		all[name] = content
+	}
+	return all
+}

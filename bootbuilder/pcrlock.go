@@ -2,13 +2,19 @@ package bootbuilder
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pcrlock"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
@@ -93,17 +99,17 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan, done *Record) error {
 	}
 	var failed []error
 	added := false
-	for _, image := range p.unifiedImages() {
+	for _, image := range p.lockables() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		component := path.Join(l.directory, componentName(image))
-		wrote := done != nil && done.done.HasWritten(transaction.Place{FS: p.target.Boot, Name: image})
-		if !l.stands(componentName(image)) || !wrote && l.whole(component) {
+		component := path.Join(l.directory, componentName(image.name))
+		wrote := done != nil && done.done.HasWritten(transaction.Place{FS: p.target.Boot, Name: image.name})
+		if !l.stands(componentName(image.name)) || !wrote && l.whole(component) {
 			continue
 		}
-		if err := l.write(p, image, component); err != nil {
-			failed = append(failed, fmt.Errorf("lock %s: %w", p.target.Boot.Path(image), err))
+		if err := l.write(ctx, p, image, component); err != nil {
+			failed = append(failed, fmt.Errorf("lock %s: %w", p.target.Boot.Path(image.name), err))
 			continue
 		}
 		added = true
@@ -133,20 +139,59 @@ func componentName(image string) string {
 	return strings.TrimSuffix(base, path.Ext(base)) + pcrlock.Suffix
 }
 
-// unifiedImages are the plan's images that are entries themselves.
-func (p *Plan) unifiedImages() []string {
-	var list []string
+// lockable is an image of a plan that is an entry itself.
+type lockable struct {
+	name  string
+	vouch func(ctx context.Context, r *content.Reader, digest [sha256.Size]byte) error
+}
+
+// lockables are the plan's images that are entries themselves. Each comes with what has to be true
+// of it: that it is, byte for byte, what this run makes of the store; for one that is kept, that the
+// store has what is inside and its signature is right. Who can write the ESP can put another one
+// under its name, and what has a component opens the disk.
+func (p *Plan) lockables() []lockable {
+	var list []lockable
 	for _, o := range p.outcomes {
-		if o.files != nil && o.files.Entry == nil {
-			list = append(list, o.files.Image)
+		if o.files == nil || o.files.Entry != nil {
+			continue
+		}
+		for _, f := range o.files.files {
+			if image, ok := f.Content.(content.Image); ok {
+				list = append(list, lockable{name: f.Name, vouch: planned(image)})
+			}
 		}
 	}
 	for _, e := range p.verdict.kept {
 		if e.IsImage() {
-			list = append(list, e.Image)
+			list = append(list, lockable{name: e.Image, vouch: p.kept(e)})
 		}
 	}
 	return list
+}
+
+// planned wants an image to be what the plan says.
+func planned(image content.Image) func(context.Context, *content.Reader, [sha256.Size]byte) error {
+	return func(ctx context.Context, r *content.Reader, digest [sha256.Size]byte) error {
+		want, err := image.Digest(ctx, r)
+		if err == nil && want != digest {
+			err = errNotOurs
+		}
+		return err
+	}
+}
+
+var errNotOurs = errors.New("it is not what this run would write")
+
+// kept wants an image to be made of the store, and signed where images are.
+func (p *Plan) kept(e installed.Entry) func(context.Context, *content.Reader, [sha256.Size]byte) error {
+	return func(ctx context.Context, r *content.Reader, digest [sha256.Size]byte) error {
+		for _, o := range p.outcomes {
+			if o.Spec != nil && isEntryOf(e, o.Generation) {
+				return compareSections(ctx, r, e, layout.Expected(o.Spec, p.resources.root))
+			}
+		}
+		return errors.New("nothing says what it should hold: its generation has no bootspec")
+	}
 }
 
 // stands reports whether a component's image was seen.
@@ -158,10 +203,9 @@ func (l *PCRLock) whole(component string) bool {
 	return err == nil && pcrlock.Check(text) == nil
 }
 
-// write makes the component of an image that stands. One that somebody else could have put
-// there is not vouched for, as far as a certificate can tell.
-func (l *PCRLock) write(p *Plan, image, component string) error {
-	f, err := p.target.Boot.Open(image)
+// write makes the component of an image that is there, if it is what it should be.
+func (l *PCRLock) write(ctx context.Context, p *Plan, image lockable, component string) error {
+	f, err := p.target.Boot.Open(image.name)
 	if err != nil {
 		return err
 	}
@@ -170,13 +214,15 @@ func (l *PCRLock) write(p *Plan, image, component string) error {
 	if err != nil {
 		return err
 	}
-	if p.options.Certificate != nil {
-		if err := secureboot.Verify(f, info.Size(), p.options.Certificate); err != nil {
-			return err
-		}
-	}
 	digests := pcrlock.NewDigests()
 	if err := pe.Measure(f, info.Size(), digests.Hashes()...); err != nil {
+		return err
+	}
+	// What was measured is what is judged: nothing is read a second time for that.
+	if err := image.vouch(ctx, p.reader, digests.SHA256()); err != nil {
+		return err
+	}
+	if err := verifyMeasured(f, info.Size(), digests.SHA256(), p.options.Certificate); err != nil {
 		return err
 	}
 	text, err := digests.Encode()
@@ -187,6 +233,26 @@ func (l *PCRLock) write(p *Plan, image, component string) error {
 		return err
 	}
 	return esp.WriteBytes(l.dir, component, text)
+}
+
+// verifyMeasured verifies an image's signature for what was measured; without a certificate there is none.
+func verifyMeasured(f io.ReaderAt, size int64, digest [sha256.Size]byte, cert *x509.Certificate) error {
+	if cert == nil {
+		return nil
+	}
+	image, err := pe.Parse(f, size)
+	if err != nil {
+		return err
+	}
+	table, err := image.Certificates()
+	if err != nil {
+		return err
+	}
+	verifier, err := secureboot.NewVerifier(cert)
+	if err != nil {
+		return err
+	}
+	return verifier.VerifyTable(table, digest)
 }
 
 // Sweep removes the components of images that no [PCRLock.Add] has seen. It is for when all ESPs

@@ -24,7 +24,8 @@ type Plan struct {
 	removal   bool // a plan that leaves nothing of ours
 	firmware  firmwareState
 	inventory *installed.Inventory
-	outcomes  []outcome // from old to new, each profile by itself
+	reader    *content.Reader // knows what the inputs held when it was planned; nil for a removal
+	outcomes  []outcome       // from old to new, each profile by itself
 	verdict   verdict
 	next      nextboot.Decision
 	conf      loaderConf
@@ -172,7 +173,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	warnings = append(warnings, advice...)
 	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
 	return &Plan{
-		target: target, options: options, firmware: fw, inventory: inventory,
+		target: target, options: options, firmware: fw, inventory: inventory, reader: reader,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
 		arm: trial, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil
@@ -234,6 +235,9 @@ func (p *Plan) Check() error {
 func (p *Plan) failed() error {
 	for _, o := range p.outcomes {
 		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
+			continue
+		}
+		if o.skip.Reason == EntryInvalid && o.Nobodys {
 			continue
 		}
 		if kept := p.verdict.keptFor(o.Generation); kept != nil {

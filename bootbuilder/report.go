@@ -1,8 +1,12 @@
 package bootbuilder
 
 import (
+	"strings"
+
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // ReportSchema is the version of [Report] as JSON; docs/report.schema.json describes it.
@@ -50,6 +54,7 @@ type Start struct {
 	Profile    string `json:"profile,omitempty"`
 	// Specialisation is that of the generation.
 	Specialisation string `json:"specialisation,omitempty"`
+	Variant        string `json:"variant,omitempty"`
 	Xen            bool   `json:"xen"`
 	XenVersion     string `json:"xenVersion,omitempty"`
 }
@@ -60,6 +65,17 @@ func (s *Start) of(id string, f Facts) {
 	if s.Xen {
 		s.XenVersion = f.XenVersion
 	}
+	if n, ok := bootname.Parse(bootname.Unified + "/" + s.Entry); ok {
+		s.Variant = variantIn(n.ID)
+	} else {
+		s.Variant = variantIn(s.Entry)
+	}
+}
+
+// variantIn is the variant in an entry's id, "" for none.
+func variantIn(id string) string {
+	n, _ := esp.ParseStem(strings.TrimSuffix(id, ".conf"))
+	return n.Variant
 }
 
 // Summary counts generations by what became of their Xen entries.

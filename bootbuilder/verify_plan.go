@@ -57,6 +57,9 @@ func (i *inspector) comparePlan(lay Layout, p *Plan) {
 		if e.Layout != lay || status.Health != OK || status.Variant != "" {
 			continue
 		}
+		if e.IsImage() && e.Item.Image.Signed && i.options.Certificate == nil {
+			continue // what an install with the key would write is not known
+		}
 		status.fault(Outdated, i.outdated(e, p))
 	}
 }

@@ -105,7 +105,7 @@ func TestSecureBootWithoutKey(t *testing.T) {
 		advice   []string
 		want     string // what loader.conf starts
 	}{
-		"on":                {enforcing, bootbuilder.DefaultXen, []string{refusal + `; loader\.conf therefore keeps its default \(--pki-bundle or --sign-key and --sign-cert sign the images\)$`}, nil, "nixos-generation-1.conf"},
+		"on":                {enforcing, bootbuilder.DefaultXen, []string{refusal + `; NixOS therefore stays the default \(--pki-bundle or --sign-key and --sign-cert sign the images\)$`}, nil, "nixos-generation-1.conf"},
 		"on, NixOS starts":  {enforcing, bootbuilder.DefaultNixOS, []string{refusal + `$`}, nil, "nixos-generation-1.conf"},
 		"off":               {relaxed, bootbuilder.DefaultXen, nil, nil, "xen-generation-1.conf"},
 		"a broken variable": {"\x01", bootbuilder.DefaultXen, nil, []string{`^whether Secure Boot is on is not known: .*1 bytes that are not a boolean$`}, "xen-generation-1.conf"},

@@ -16,6 +16,14 @@ import (
 // that this test needs the right to mount a tmpfs in a mount namespace.
 func TestBootctlReadsEntry(t *testing.T) {
 	t.Parallel()
+	t.Run("as encoded", func(t *testing.T) { bootctlReads(t, func(text []byte) []byte { return text }) })
+	// Written in place, an entry ends with newlines up to the end of a sector.
+	t.Run("padded", func(t *testing.T) {
+		bootctlReads(t, func(text []byte) []byte { return append(text, bytes.Repeat([]byte("\n"), 2*SectorSize-len(text))...) })
+	})
+}
+
+func bootctlReads(t *testing.T, written func(text []byte) []byte) {
 	for _, tool := range []string{"bootctl", "unshare", "mount"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip(err)
@@ -40,6 +48,10 @@ func TestBootctlReadsEntry(t *testing.T) {
 	text, err := e.Encode()
 	if err != nil {
 		t.Fatal(err)
+	}
+	text = written(text)
+	if again, err := ParseEntry(text); err != nil || again.Options() != e.Options() {
+		t.Errorf("read back, the options are %q (%v)", again.Options(), err)
 	}
 	tree := t.TempDir()
 	for file, content := range map[string][]byte{

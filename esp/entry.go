@@ -39,10 +39,21 @@ func ParseEntry(b []byte) (*Entry, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("parse entry: invalid UTF-8")
 	}
-	e := &Entry{}
-	for _, l := range splitLines(string(b)) {
+	// Entries of ours are filled up with newlines: those are one line that has them all, not hundreds.
+	text := string(b)
+	body := strings.TrimRight(text, "\n")
+	blank := len(text) - len(body)
+	if body != "" {
+		blank-- // ends the last line
+	}
+	lines := splitLines(body)
+	e := &Entry{lines: make([]entryLine, 0, len(lines)+1)}
+	for _, l := range lines {
 		f, _ := parseField(l.text)
 		e.lines = append(e.lines, entryLine{text: l.text, field: f})
+	}
+	if blank > 0 {
+		e.lines = append(e.lines, entryLine{text: text[len(text)-(blank-1):]})
 	}
 	return e, nil
 }

@@ -3,6 +3,7 @@ package esp
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Key is a name as FAT compares it: two names are one file's if their keys are equal.
@@ -14,5 +15,40 @@ type Key string
 
 // KeyOf is the key of a name: of a file's, or of a path below the file system's root.
 func KeyOf(name string) Key {
+	ascii, lower := true, true
+	for i := range len(name) {
+		c := name[i]
+		ascii = ascii && c < utf8.RuneSelf
+		lower = lower && (c < 'A' || c > 'Z')
+	}
+	switch {
+	case ascii && lower:
+		return Key(name) // nearly every name
+	case ascii:
+		return Key(strings.ToLower(name))
+	}
 	return Key(strings.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, name))
+}
+
+// SameName reports whether two names have the same key.
+func SameName(a, b string) bool {
+	if a == b {
+		return true
+	}
+	for i := range min(len(a), len(b)) {
+		switch x, y := a[i], b[i]; {
+		case x >= utf8.RuneSelf || y >= utf8.RuneSelf:
+			return KeyOf(a) == KeyOf(b)
+		case x != y && lowerASCII(x) != lowerASCII(y):
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func lowerASCII(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }

@@ -21,7 +21,7 @@ type line struct {
 }
 
 func splitLines(s string) []line {
-	var lines []line
+	lines := make([]line, 0, strings.Count(s, "\n")+1)
 	for s != "" {
 		i := strings.IndexAny(s, "\r\n")
 		if i < 0 {

@@ -107,35 +107,55 @@ type bootSystem struct {
 // newBootSystem makes a NixOS of real files that boot. Its ESP is left to an installer.
 func newBootSystem(t *testing.T, assets firmware.Assets, extraInitrds ...string) *bootSystem {
 	t.Helper()
+	return makeBootSystem(t, assets, firmware.AMD64, 0, extraInitrds)
+}
+
+// makeBootSystem makes one for an architecture, whose default generation has a command line of this length for dom0; 0
+// for what it happens to be.
+func makeBootSystem(t *testing.T, assets firmware.Assets, arch firmware.Arch, length int, extraInitrds []string) *bootSystem {
+	t.Helper()
 	dir := t.TempDir()
 	s := &bootSystem{root: fixtures.NewRoot(filepath.Join(dir, "root")), esp: filepath.Join(dir, "esp")}
-	system := func(marker string) fixtures.System {
+	system := func(params ...string) fixtures.System {
 		return fixtures.System{
+			Platform:     map[firmware.Arch]string{firmware.AMD64: "x86_64-linux", firmware.ARM64: "aarch64-linux"}[arch],
 			Kernel:       bootRead(t, assets.Kernel),
 			Initrd:       bootRead(t, assets.Initrd),
 			ExtraInitrds: extraInitrds,
-			Params:       []string{"console=hvc0", "loglevel=4", marker},
+			Params:       append([]string{"console=hvc0", "loglevel=4"}, params...),
 			Xen: &fixtures.Xen{
 				Image:  bootRead(t, assets.Xen),
-				Params: []string{"console=com1", "com1=115200", "loglvl=all", "dom0_mem=512M,max:512M", "dom0_max_vcpus=1"},
+				Params: append(arch.Console(), "loglvl=all", "dom0_mem=512M,max:512M", "dom0_max_vcpus=1"),
 			},
 		}
 	}
-	var err error
-	if s.rolledBack, err = s.root.Add(fixtures.Generation{Number: 2, System: system("xbb.gen=2")}); err != nil {
-		t.Fatal(err)
+	add := func(g fixtures.Generation) *fixtures.Toplevel {
+		t.Helper()
+		top, err := s.root.Add(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return top
 	}
-	if s.newest, err = s.root.Add(fixtures.Generation{Number: 3, System: system("xbb.gen=3")}); err != nil {
-		t.Fatal(err)
+	s.rolledBack = add(fixtures.Generation{Number: 2, System: system("xbb.gen=2")})
+	if length > 0 {
+		// Padding makes another toplevel, whose path is as long.
+		have := len("init=" + s.rolledBack.Init + " " + strings.Join(s.rolledBack.System.Params, " "))
+		if err := s.root.Delete(s.rolledBack); err != nil {
+			t.Fatal(err)
+		}
+		pad := "pad=" + strings.Repeat("x", length-have-len(" pad="))
+		s.rolledBack = add(fixtures.Generation{Number: 2, System: system("xbb.gen=2", pad)})
 	}
+	s.newest = add(fixtures.Generation{Number: 3, System: system("xbb.gen=3")})
 	if err := s.root.SetDefault(s.rolledBack); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// install runs the program. All has to go well.
-func (s *bootSystem) install(t *testing.T, args ...string) {
+// install runs the program, and returns its warnings. All has to go well.
+func (s *bootSystem) install(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"install", "--esp", s.esp, "--root", s.root.Dir()}, args...)
 	var stdout, stderr bytes.Buffer
@@ -146,6 +166,7 @@ func (s *bootSystem) install(t *testing.T, args ...string) {
 	if stderr.Len() > 0 {
 		t.Logf("the program warned:\n%s", &stderr)
 	}
+	return stderr.String()
 }
 
 // write puts a file on the ESP.
@@ -173,6 +194,15 @@ func bootRead(t *testing.T, file string) []byte {
 // says, no less and no more.
 func bootWantDom0(t *testing.T, v firmware.Verdict, want *fixtures.Toplevel) {
 	t.Helper()
+	bootWantLinux(t, v, want)
+	if want := strings.Join(want.System.Xen.Params, " "); !strings.Contains(v.Log, want+"\n") {
+		t.Errorf("Xen does not say that it got %s: %v", want, v)
+	}
+}
+
+// bootWantLinux is bootWantDom0 for a Xen that prints its own parameters before it has a console, as on aarch64.
+func bootWantLinux(t *testing.T, v firmware.Verdict, want *fixtures.Toplevel) {
+	t.Helper()
 	if v.State != firmware.Booted {
 		t.Fatal(v)
 	}
@@ -183,9 +213,6 @@ func bootWantDom0(t *testing.T, v firmware.Verdict, want *fixtures.Toplevel) {
 	_, params, _ := strings.Cut(v.CmdLine, "init=")
 	if want := strings.Join(append([]string{want.Init}, want.System.Params...), " "); params != want {
 		t.Errorf("dom0 got %q, want init=%s", v.CmdLine, want)
-	}
-	if want := strings.Join(want.System.Xen.Params, " "); !strings.Contains(v.Log, want+"\n") {
-		t.Errorf("Xen does not say that it got %s: %v", want, v)
 	}
 	if complaint := regexp.MustCompile(`parameter ".*" (unknown|has invalid value).*`).FindString(v.Log); complaint != "" {
 		t.Errorf("Xen says: %s", complaint)

@@ -32,8 +32,8 @@ var (
 	// testFlags are the flags of each command.
 	testFlags = map[string][]string{
 		"install": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--from", "--generation", "--layout",
-			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets", "--variant",
-			"--sign-unverified-initrds", "--keep-debug", "--pcrlock-dir", "--dry-run", "-n", "--full", "--verbosity", "--json", "--color", "--config", "--version", "--help", "-h"},
+			"--default", "--limit", "--sign-key", "--sign-cert", "--pki-bundle", "--sign-command", "--run-initrd-secrets",
+			"--sign-unverified-initrds", "--variant", "--keep-debug", "--pcrlock-dir", "--dry-run", "-n", "--full", "--verbosity", "--json", "--color", "--config", "--version", "--help", "-h"},
 		"list":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},
 		"diff":   {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--full", "--json", "--color", "--config", "--version", "--help", "-h"},
 		"status": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--json", "--color", "--config", "--version", "--help", "-h"},

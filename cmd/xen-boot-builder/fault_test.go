@@ -211,7 +211,7 @@ func (l *faultLab) whole(left map[string]string) error {
 		case !ok && !(wasThere && willBe):
 		// In the making, or about to go.
 		case ok && !(wasThere && willBe) && saysNothing(name, content) && !named[path.Base(name)]:
-		// Longer by newlines at its end, as room for what is to come.
+		// Longer by newlines at its end, as space for what is to come.
 		case name == "loader/loader.conf" && strings.TrimRight(content, "\n") == strings.TrimRight(before, "\n"):
 		default:
 			return fmt.Errorf("%s is neither what it was nor what it should be: %q", name, content)

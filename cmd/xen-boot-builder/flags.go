@@ -77,7 +77,7 @@ func flagTable(c *commandLine) []flagSpec {
 		{name: "dry-run", short: "n", by: installer, into: &c.dryRun,
 			usage: "show what would change; write nothing"},
 		{name: "full", by: "install diff", into: &c.full,
-			usage: "show whole files, with info and diff"},
+			usage: "show the files in full, with info and diff"},
 		{name: "verbosity", arg: "WORD", words: plain(verbosities()), by: installer + " verify bless", into: (*string)(&c.verbosity),
 			usage: "the same as the word at the end"},
 		{name: "json", by: reports, into: &c.json,

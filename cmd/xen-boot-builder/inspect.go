@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -25,7 +26,7 @@ func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
 	options := bootbuilder.InspectOptions{Root: c.root, EFIVars: c.efivars()}
 	var err error
 	if options.Certificate, err = c.certificate(); err != nil {
-		return err
+		return c.failInspection(ui, err)
 	}
 	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		i, err := bootbuilder.Verify(ctx, target, options)
@@ -40,6 +41,19 @@ func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
 
 // errProblems is what verify found, once it was printed.
 var errProblems = fmt.Errorf("%w: problems were found", errReported)
+
+// failInspection is for what keeps every ESP from being looked at: with --json there is a document all the same.
+func (c *commandLine) failInspection(ui *ui, err error) error {
+	places, perr := c.places()
+	if !c.json || perr != nil {
+		return err
+	}
+	var all []*bootbuilder.Inspection
+	for _, dir := range places {
+		all = append(all, bootbuilder.FailedInspection(dir, err))
+	}
+	return errors.Join(ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}), err)
+}
 
 func (c *commandLine) inspect(
 	ctx context.Context,
@@ -70,7 +84,7 @@ func (c *commandLine) inspect(
 	return err
 }
 
-// heading is what stands above what is said of one ESP, "" where there is only one.
+// heading is printed above what is said of one ESP, "" where there is only one.
 func (c *commandLine) heading(dir string) string {
 	if len(c.esps) > 1 {
 		return dir
@@ -92,6 +106,7 @@ func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Compare(ctx, target, options, c.args[0], c.args[1])
 		if err != nil {
+			all = append(all, bootbuilder.FailedCompare(c.args[0], c.args[1], err))
 			return err
 		}
 		all = append(all, r)
@@ -99,7 +114,9 @@ func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
 			ui.lines(withHeading(ui.screen, c.heading(dir), compareLines(ui.screen, r, c.full)))
 		}
 		return nil
-	}, func(string, error) {})
+	}, func(_ string, err error) {
+		all = append(all, bootbuilder.FailedCompare(c.args[0], c.args[1], err))
+	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(compareDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
 			return jerr

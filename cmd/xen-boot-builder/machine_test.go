@@ -32,6 +32,7 @@ type machine struct {
 //	many:N       N generations with entries named by their content; a rebuild adds another one
 //	secrets      two generations that share an initrd; one of them has secrets, which were appended to it
 //	umlaut       one generation with a specialisation büro
+//	aarch64      two generations for aarch64; the older one has a command line that is too long for dom0
 //	golden:NAME  the input of a recorded run of nixpkgs' script
 func layOut(dir, kind string) (machine, error) {
 	m := machine{root: filepath.Join(dir, "root"), esp: filepath.Join(dir, "esp")}
@@ -65,6 +66,13 @@ func layOut(dir, kind string) (machine, error) {
 			Number: 1, System: fixtures.System{Xen: &fixtures.Xen{}},
 			Specialisations: []fixtures.Specialisation{{Name: "büro", System: fixtures.System{Xen: &fixtures.Xen{}}}},
 		}}, fixtures.SystemdBoot{})
+	case kind == "aarch64":
+		const platform = "aarch64-linux"
+		long := []string{"root=fstab", "pad=" + strings.Repeat("x", 1000)}
+		err = m.install([]fixtures.Generation{
+			{Number: 1, System: fixtures.System{Platform: platform, Xen: &fixtures.Xen{}, Params: long}},
+			{Number: 2, System: fixtures.System{Platform: platform, Xen: &fixtures.Xen{}}},
+		}, fixtures.SystemdBoot{})
 	case kind == "no-xen":
 		err = m.install([]fixtures.Generation{{Number: 1}}, fixtures.SystemdBoot{})
 	case kind == "xbootldr":

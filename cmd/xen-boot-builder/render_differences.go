@@ -38,7 +38,7 @@ func differenceLines(s screen.Screen, list []bootbuilder.Difference) []string {
 	return s.Changes("    ", changes)
 }
 
-// filesLines are whole files as diffs.
+// filesLines are complete files, as diffs.
 func filesLines(s screen.Screen, diffs ...string) []string {
 	var list []string
 	for _, d := range diffs {

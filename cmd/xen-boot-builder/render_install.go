@@ -27,8 +27,8 @@ func (u *ui) renderInstall(c *commandLine, r *bootbuilder.Report, err error) {
 		return
 	}
 	u.printf("%s%s\n", headline, outcome(r, err)+cost(c.verbosity, r))
-	if !hasEntries(r) && err == nil {
-		u.complain(cyan, "hint", noneHint(r))
+	if hint := noneHint(r); hint != "" && !hasEntries(r) && err == nil {
+		u.complain(cyan, "hint", hint)
 	}
 	switch c.verbosity {
 	case info:
@@ -66,6 +66,9 @@ func hasEntries(r *bootbuilder.Report) bool {
 func noneHint(r *bootbuilder.Report) string {
 	if len(r.Generations) == 0 {
 		return "no NixOS generations were found: is this the partition that systemd-boot is installed on?"
+	}
+	if slices.ContainsFunc(r.Generations, func(g bootbuilder.GenerationReport) bool { return !harmless(g.Reason) }) {
+		return "" // there is a warning on each of those
 	}
 	return "no generation has the Xen bootspec extension: set virtualisation.xen.enable = true, then run nixos-rebuild boot"
 }
@@ -244,6 +247,7 @@ func lastLines(s screen.Screen, r *bootbuilder.Report) []string {
 	next, space := nextWords(r.Next), spaceWords(r.Space, r.Boot)
 	const apart = 6
 	switch {
+	case next+space == "":
 	case next == "" || space == "":
 		lines = append(lines, s.Wrap("", next+space)...)
 	case s.Width == 0 || screen.Width(next)+apart+screen.Width(space) <= s.Width:

@@ -114,7 +114,14 @@ func schemaCases() []schemaCase {
 			return s.args("install")
 		}},
 		{name: "default generation broken", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
-			s.overwrite("loader/entries/nixos-*.conf", "title no init\n")
+			top, err := os.Readlink(filepath.Join(s.root, "nix/var/nix/profiles/system-3-link"))
+			if err != nil {
+				s.Fatal(err)
+			}
+			spec := filepath.Join(s.root, top, "boot.json")
+			if err := errors.Join(os.Remove(spec), os.WriteFile(spec, []byte("{"), 0o644)); err != nil {
+				s.Fatal(err)
+			}
 			return s.args("install")
 		}},
 		{name: "failed esp", code: exitFailed, holds: `"hint"`, prepare: func(s schemaMachine) []string {
@@ -197,6 +204,12 @@ func schemaCases() []schemaCase {
 		}},
 		{name: "diff of what is not installed", holds: `"differences"`, prepare: func(s schemaMachine) []string {
 			return append(s.args("diff"), "2", "3")
+		}},
+		{name: "diff failed", code: exitFailed, holds: `"hint"`, prepare: func(s schemaMachine) []string {
+			return append(s.args("diff"), "2", "77")
+		}},
+		{name: "verify with a certificate that can't be read", code: exitFailed, holds: `"error"`, prepare: func(s schemaMachine) []string {
+			return s.args("verify", "--sign-cert", filepath.Join(s.root, "missing.pem"))
 		}},
 		{name: "status", holds: `"todo": []`, prepare: func(s schemaMachine) []string {
 			s.run("install")

@@ -78,6 +78,9 @@ func callsOfSteps(text, esp string) ([]string, error) {
 		case "rename":
 			calls = append(calls, "renameat "+at+" "+strings.TrimPrefix(strings.TrimPrefix(about, "to "), esp))
 		case "create":
+			if as, ok := strings.CutPrefix(about, "as "); ok { // in a directory that has no name yet
+				at = strings.TrimPrefix(as, esp)
+			}
 			calls = append(calls, "create "+at)
 		case "allocate":
 			calls = append(calls, "fallocate "+at)
@@ -85,7 +88,7 @@ func callsOfSteps(text, esp string) ([]string, error) {
 			calls = append(calls, "sync_file_range "+at)
 		case "blank", "write":
 			calls = append(calls, "write "+at)
-		case "sync directory":
+		case "sync directory", "sync what was":
 			calls = append(calls, "fsync "+at)
 		case "flush the FAT of":
 			calls = append(calls, "fsync ")

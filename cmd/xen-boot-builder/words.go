@@ -14,7 +14,7 @@ import (
 // The words that all screens have in common.
 
 // generationName is what people call a generation: "42", "42 (gaming)", "1 [test]". The brackets are those of the
-// titles in systemd-boot's menu. One without a known number goes by its id.
+// titles in systemd-boot's menu. A variant has a plus: "42 +verbose". One without a known number goes by its id.
 func generationName(f bootbuilder.Facts, id string) string {
 	if f.Number == 0 {
 		return shortID(id)
@@ -84,13 +84,15 @@ func follows(a, b bootbuilder.Facts) bool {
 
 // compareFacts orders generations from old to new, the system profile first, specialisations behind all others.
 func compareFacts(a, b bootbuilder.Facts) int {
-	return cmp.Or(cmp.Compare(a.Profile, b.Profile), cmp.Compare(a.Specialisation, b.Specialisation), cmp.Compare(a.Number, b.Number))
+	return cmp.Or(cmp.Compare(a.Profile, b.Profile), cmp.Compare(a.Specialisation, b.Specialisation),
+		cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.Number, b.Number))
 }
 
 // compareNewest orders generations as people look for them: the system profile first, each from new to old, each
 // generation before its specialisations.
 func compareNewest(a, b bootbuilder.Facts) int {
-	return cmp.Or(cmp.Compare(a.Profile, b.Profile), cmp.Compare(b.Number, a.Number), cmp.Compare(a.Specialisation, b.Specialisation))
+	return cmp.Or(cmp.Compare(a.Profile, b.Profile), cmp.Compare(b.Number, a.Number), cmp.Compare(a.Specialisation, b.Specialisation),
+		cmp.Compare(a.Variant, b.Variant))
 }
 
 // startWords says what starts: "42 on Xen 4.20.2", "42 without Xen", or an id that is no generation's.
@@ -98,7 +100,7 @@ func startWords(s bootbuilder.Start) string {
 	name := ""
 	switch {
 	case s.Number != 0:
-		name = numbered(fmt.Sprint(s.Number), bootbuilder.Facts{Profile: s.Profile, Specialisation: s.Specialisation})
+		name = numbered(fmt.Sprint(s.Number), bootbuilder.Facts{Profile: s.Profile, Specialisation: s.Specialisation, Variant: s.Variant})
 	case s.Generation != "":
 		name = shortID(s.Generation)
 	case s.Entry == "":

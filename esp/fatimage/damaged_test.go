@@ -40,8 +40,6 @@ func (r raw) set(cluster, entry int) {
 	}
 }
 
-func (r raw) get(cluster int) int { return r.short(r.short(14)*r.short(11) + 2*cluster) }
-
 // entry finds a directory entry by its short name, as it is on the disk.
 func (r raw) entry(name string) int {
 	r.t.Helper()

@@ -192,14 +192,7 @@ func (m *machine) symlink(target, name string) {
 	m.must(os.Symlink(target, file))
 }
 
-// kernelOf is where a generation's kernel is on $BOOT.
-func (m *machine) kernelOf(gen string) string {
-	if m.peer == stubs {
-		return m.stubs[gen].Kernel
-	}
-	return m.entries[gen].Kernel
-}
-
+// initrdOf is where a generation's initrd is on $BOOT.
 func (m *machine) initrdOf(gen string) string {
 	if m.peer == stubs {
 		return m.stubs[gen].Initrd

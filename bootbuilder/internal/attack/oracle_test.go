@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -155,13 +156,13 @@ func initOf(config string) string {
 
 // xenEntry is an entry that starts Xen, read apart from the program.
 type xenEntry struct {
-	id               string
-	toplevel         string
-	config           string
-	kernel, initrd   []byte
-	image            []byte
-	unified          bool
-	imageName, extra string
+	id             string
+	toplevel       string
+	config         string
+	kernel, initrd []byte
+	image          []byte
+	unified        bool
+	imageName      string
 }
 
 // xenEntries reads every Xen entry on $BOOT that is complete.
@@ -255,6 +256,9 @@ func checkImage(e xenEntry, top *fixtures.Toplevel) error {
 	if string(have[".cmdline"]) != "xen.efi" {
 		return fmt.Errorf(".cmdline is %q", have[".cmdline"])
 	}
+	if err := checkOSRelease(string(have[".osrel"]), top); err != nil {
+		return err
+	}
 	if !bytes.Equal(have[".kernel"], top.System.Kernel) {
 		return errors.New(".kernel is not the store's")
 	}
@@ -268,6 +272,24 @@ func checkImage(e xenEntry, top *fixtures.Toplevel) error {
 		}
 	}
 	return checkBase(f, have, b, base)
+}
+
+// checkOSRelease wants what the menu shows to come from link and bootspec.
+func checkOSRelease(text string, top *fixtures.Toplevel) error {
+	title := "NixOS"
+	if top.Profile != "" {
+		title += " [" + top.Profile + "]"
+	}
+	if top.Specialisation != "" {
+		title += " (" + top.Specialisation + ")"
+	}
+	form := regexp.MustCompile(fmt.Sprintf("^ID=\"(%s|lanza)\"\nPRETTY_NAME=\"%s\"\nVERSION_ID=\"%s, built on [0-9-]{10}\"\n$",
+		regexp.QuoteMeta(top.System.SortKey), regexp.QuoteMeta(title+" (with Xen Hypervisor)"),
+		regexp.QuoteMeta(fmt.Sprintf("Generation %d %s", top.Number, top.System.Label))))
+	if !form.MatchString(text) {
+		return fmt.Errorf(".osrel is %q", text)
+	}
+	return nil
 }
 
 // checkBase holds the sections and the headers of the hypervisor against the store's image.
@@ -329,6 +351,9 @@ func (m *machine) judgeEntries(before, after map[string]string, wanted map[strin
 	found := make(map[string]bool)
 	for _, e := range m.xenEntries() {
 		name, known := byPath[e.toplevel]
+		if !known && strings.HasPrefix(e.imageName, "evil/") {
+			continue // a hand-written entry that has a name of ours is left alone
+		}
 		if !known {
 			m.t.Errorf("%s starts %s, which is not a generation", e.id, e.toplevel)
 			continue

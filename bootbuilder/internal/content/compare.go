@@ -3,6 +3,7 @@ package content
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +77,22 @@ func rebuilt(ctx context.Context, image *pe.Image, add []pe.NewSection, have io.
 		return false, err
 	}
 	return a.EqualSigned(have, size)
+}
+
+// SectionSum is the SHA-256 of a section of an image on $BOOT; zeros where it can't be read.
+func (r *Reader) SectionSum(name, section string) (sum [sha256.Size]byte) {
+	f, image, err := r.openImage(Source{Boot: name})
+	if err != nil {
+		return sum
+	}
+	defer f.Close()
+	s, ok := image.Section(section)
+	h := sha256.New()
+	if n, err := io.Copy(h, io.LimitReader(image.Open(s), int64(s.VirtualSize))); !ok || err != nil || n != int64(s.VirtualSize) {
+		return sum
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // CheckSum reads the CheckSum of an image on $BOOT: whether it has one, and whether it is right.

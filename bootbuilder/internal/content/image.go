@@ -197,6 +197,30 @@ func (m Image) Write(ctx context.Context, r *Reader, sign Signer, w esp.Writer) 
 	})
 }
 
+// Digest is what the firmware measures of the image, of what its inputs hold by now and should hold.
+func (m Image) Digest(ctx context.Context, r *Reader) (digest [sha256.Size]byte, err error) {
+	err = m.assemble(r, func(a *assembly) error {
+		s, err := a.Stream(cancelableSink{ctx})
+		if err == nil {
+			err = a.check(s)
+		}
+		switch {
+		case err != nil:
+		case m.Certificate == nil:
+			digest, err = s.Measured()
+		default:
+			digest, err = s.Authentihash()
+		}
+		return err
+	})
+	return digest, err
+}
+
+// cancelableSink takes everything until ctx ends.
+type cancelableSink struct{ ctx context.Context }
+
+func (c cancelableSink) Write(p []byte) (int, error) { return len(p), c.ctx.Err() }
+
 // Same holds what is installed against the image, byte by byte, and its signature against the
 // certificate.
 func (m Image) Same(ctx context.Context, r *Reader, name string) (same bool, err error) {

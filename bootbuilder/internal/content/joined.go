@@ -8,15 +8,15 @@ import (
 	"io"
 )
 
-// parts reads several files as one, padded in between as [Joined] is. What is read from start to end
-// is hashed on the way, file by file.
+// parts reads several files as one, padded in between as [Joined] is. Those with a planned sum are hashed
+// on the way, as they are read from start to end; a path in the store stands for what is inside.
 type parts struct {
 	sources []Source
 	files   []Opened
-	sums    []hash.Hash
-	read    []int64 // how much of each file was hashed
-	start   []int64 // where each file begins
-	end     []int64 // where its content ends; zeros up to the next start
+	sums    []hash.Hash // nil for a file without a planned sum
+	read    []int64     // how much of each file was hashed
+	start   []int64     // where each file begins
+	end     []int64     // where its content ends; zeros up to the next start
 	size    int64
 }
 
@@ -29,7 +29,11 @@ func (r *Reader) openParts(sources []Source) (*parts, error) {
 			return nil, errors.Join(err, j.Close())
 		}
 		j.files = append(j.files, file)
-		j.sums = append(j.sums, sha256.New())
+		var sum hash.Hash
+		if _, planned := r.sums[s]; planned && s.Store == "" {
+			sum = sha256.New()
+		}
+		j.sums = append(j.sums, sum)
 		j.read = append(j.read, 0)
 		j.start = append(j.start, j.size)
 		j.size += size
@@ -48,7 +52,7 @@ func (j *parts) ReadAt(p []byte, off int64) (int, error) {
 		if off < j.end[i] {
 			n := min(int64(len(p)-total), j.end[i]-off)
 			m, err := file.ReadAt(p[total:total+int(n)], off-j.start[i])
-			if at := off - j.start[i]; at == j.read[i] {
+			if at := off - j.start[i]; j.sums[i] != nil && at == j.read[i] {
 				j.sums[i].Write(p[total : total+m])
 				j.read[i] += int64(m)
 			}
@@ -77,11 +81,10 @@ func (j *parts) ReadAt(p []byte, off int64) (int, error) {
 // check holds what was read of files that are not of the store against what was planned.
 func (j *parts) check(r *Reader) error {
 	for i, s := range j.sources {
-		want, planned := r.sums[s]
-		if !planned || s.Store != "" {
+		if j.sums[i] == nil {
 			continue
 		}
-		if j.read[i] != want.Size || [sha256.Size]byte(j.sums[i].Sum(nil)) != want.Sum {
+		if want := r.sums[s]; j.read[i] != want.Size || [sha256.Size]byte(j.sums[i].Sum(nil)) != want.Sum {
 			return fmt.Errorf("%s: %w", r.Path(s), errNotPlanned)
 		}
 	}

@@ -1,6 +1,7 @@
 package content
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -123,6 +124,18 @@ func (a *assembly) writeSignedFile(ctx context.Context, w esp.Writer, sign FileS
 		return nil
 	}
 	return sign.Sign(ctx, os.TempDir(), write, use)
+}
+
+// maxStub bounds what is read of a stub, in bytes; lzbt's have less than 200 KiB.
+const maxStub = 16 << 20
+
+// ReadSigned reads a small image on $BOOT, and verifies the signature of the very bytes that it returns.
+func (r *Reader) ReadSigned(name string, cert *x509.Certificate) ([]byte, error) {
+	image, err := esp.ReadFile(r.boot, name, maxStub)
+	if err != nil {
+		return nil, err
+	}
+	return image, secureboot.Verify(bytes.NewReader(image), int64(len(image)), cert)
 }
 
 // SignedBy verifies the signature of an image on $BOOT.

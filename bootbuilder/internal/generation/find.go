@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -145,10 +146,14 @@ func NumberIn(version string) uint64 {
 // that nothing has selected yet, then the newest.
 func (s *System) nearest(sel Selector, places []int, chosen map[int][]Selector) int {
 	number := NumberIn(sel.Version)
-	for _, i := range places {
-		if number != 0 && s.Places[i].Name.Generation == number {
-			return i
+	numbered := -1
+	for _, i := range slices.Backward(places) {
+		if number != 0 && s.Places[i].Name.Generation == number && (numbered < 0 || len(chosen[i]) == 0) {
+			numbered = i
 		}
+	}
+	if numbered >= 0 {
+		return numbered // of two profiles with this number, the one that nothing has selected yet
 	}
 	for _, i := range slices.Backward(places) {
 		if len(chosen[i]) == 0 {
@@ -219,11 +224,15 @@ func (s *System) unread(sel Selector) Generation {
 	if n.Generation == 0 {
 		n.Generation = NumberIn(sel.Version)
 	}
-	id := n.As(esp.Xen).ID()
-	return Generation{
-		ID: id, Name: n, Selectors: []Selector{sel}, Described: Description{Title: entryTitle(n)},
+	g := Generation{
+		ID: n.As(esp.Xen).ID(), Name: n, Selectors: []Selector{sel}, Described: Description{Title: entryTitle(n)},
 		Skip: &Skip{EntryInvalid, sel.fault},
 	}
+	// A name with the hash of a content says nothing of whose entry it would be.
+	g.Nobodys = s.Links && (errors.Is(sel.fault, errUnclean) || n.Hash == "" && !slices.ContainsFunc(s.Places, func(p Place) bool {
+		return esp.KeyOf(p.Name.As(esp.Xen).ID()) == esp.KeyOf(g.ID)
+	}))
+	return g
 }
 
 // finish orders what was found, and skips each generation whose id, in any letter case, another

@@ -26,6 +26,9 @@ type Generation struct {
 
 	// Skip is why it can't have a Xen entry; nil if it may.
 	Skip *Skip
+	// Nobodys says of an entry that can't be understood that it is not one of a generation of the root: NixOS writes
+	// none like it, or its name is that of no profile link.
+	Nobodys bool
 	// Gone says that its toplevel is not there any more.
 	Gone bool
 }

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -135,6 +136,26 @@ func (s *Selector) readStub(i menu.Item) error {
 	return nil
 }
 
+// Vouches is what a stub says of the initrd, read once more from an image that the caller has verified:
+// what was read of it before may have been another file. It has to be for the same toplevel.
+func (s Selector) Vouches(image []byte) (initrd string, sum [sha256.Size]byte, err error) {
+	i := menu.Item{File: s.File}
+	if i.Image, err = menu.ParseImage(bytes.NewReader(image), int64(len(image))); err != nil {
+		return "", sum, err
+	}
+	again := Selector{File: s.File, Stub: true}
+	if err := again.readStub(i); err != nil {
+		return "", sum, err
+	}
+	if again.init != s.init {
+		return "", sum, fmt.Errorf("%s is for %s by now", path.Base(s.File), again.init)
+	}
+	return again.Files.Initrds[0], *again.Files.InitrdHash, nil
+}
+
+// errUnclean is of a toplevel that NixOS would never write so.
+var errUnclean = errors.New("is not a clean absolute path")
+
 // setInit finds the toplevel by what the kernel gets as init=.
 func (s *Selector) setInit(options string) error {
 	init, ok := esp.InitParam(options)
@@ -142,7 +163,7 @@ func (s *Selector) setInit(options string) error {
 		return errors.New("no init= in its options, so its toplevel is unknown")
 	}
 	if !path.IsAbs(init) || path.Clean(init) != init {
-		return fmt.Errorf("init=%s is not a clean absolute path", init)
+		return fmt.Errorf("init=%s %w", init, errUnclean)
 	}
 	s.init = init
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,34 +108,47 @@ func (s *System) addLink(link, profile, digits string) {
 	s.addTree(p, toplevel)
 }
 
-// addTree adds a toplevel with its specialisations.
+// addTree adds a toplevel with its specialisations. Where one path of them leads out of the store,
+// nothing of the generation is believed.
 func (s *System) addTree(p Place, toplevel string) {
 	p.Toplevel = toplevel
 	_, err := s.root.Stat(toplevel)
 	p.Gone = errors.Is(err, fs.ErrNotExist)
 	p.Spec, p.Skip = s.readSpec(toplevel)
-	s.add(p)
+	tree := []Place{p}
 	if p.Spec == nil {
-		s.addLinked(p, toplevel)
-		return
+		tree = append(tree, s.linked(p)...)
+	} else {
+		for _, special := range p.Spec.Specialisations {
+			child := p
+			child.Name.Specialisation = special.Name
+			child.Dir = path.Join(toplevel, "specialisation", special.Name)
+			child.Spec = special.Document
+			child.Toplevel, child.Skip = s.checkSpec(toplevel, special.Document)
+			tree = append(tree, child)
+		}
 	}
-	for _, special := range p.Spec.Specialisations {
-		child := p
-		child.Name.Specialisation = special.Name
-		child.Dir = path.Join(toplevel, "specialisation", special.Name)
-		child.Spec = special.Document
-		child.Toplevel, child.Skip = s.checkSpec(toplevel, special.Document)
-		s.add(child)
+	leak := slices.IndexFunc(tree, Place.leaks)
+	for _, p := range tree {
+		if leak >= 0 {
+			p.Skip = tree[leak].Skip
+		}
+		s.add(p)
 	}
 }
 
-// addLinked adds the specialisations of a toplevel whose own boot.json can't be read: the toplevel links to
+// leaks reports whether a bootspec, or a path in it, does not lead into the store.
+func (p Place) leaks() bool {
+	return p.Skip != nil && p.Skip.Reason == BootspecInvalid && (p.Spec != nil || errors.Is(p.Skip, errOutside))
+}
+
+// linked are the specialisations of a toplevel whose own boot.json can't be read: the toplevel links to
 // them, and each has a boot.json of its own.
-func (s *System) addLinked(p Place, toplevel string) {
-	dir := path.Join(toplevel, "specialisation")
+func (s *System) linked(p Place) (list []Place) {
+	dir := path.Join(p.Toplevel, "specialisation")
 	names, err := s.root.ReadDir(dir)
 	if err != nil {
-		return // there are none, or nothing of it can be read
+		return nil // there are none, or nothing of it can be read
 	}
 	for _, name := range names {
 		child := p
@@ -145,8 +159,9 @@ func (s *System) addLinked(p Place, toplevel string) {
 		_, err = s.root.Stat(child.Toplevel)
 		child.Gone = errors.Is(err, fs.ErrNotExist)
 		child.Spec, child.Skip = s.readSpec(child.Toplevel)
-		s.add(child)
+		list = append(list, child)
 	}
+	return list
 }
 
 func (s *System) add(p Place) {
@@ -181,17 +196,15 @@ func (s *System) readSpec(toplevel string) (*bootspec.Document, *Skip) {
 }
 
 // checkSpec holds every path of a bootspec against the store, and gives the toplevel that it
-// is of.
+// is of, "" where that is not in the store.
 func (s *System) checkSpec(parent string, doc *bootspec.Document) (toplevel string, skip *Skip) {
-	toplevel = doc.Toplevel
-	if toplevel != parent {
-		resolved, err := s.root.Resolve(toplevel)
-		if err != nil {
-			return "", &Skip{BootspecInvalid, err}
+	for _, name := range []string{doc.Toplevel, path.Dir(doc.Init)} {
+		if resolved, err := s.root.Resolve(name); err == nil && isBelow(path.Dir(parent), resolved) {
+			toplevel = resolved
+			break
 		}
-		toplevel = resolved
 	}
-	paths := []string{doc.Toplevel, doc.Kernel, doc.Initrd, doc.InitrdSecrets, doc.SystemdBoot.Devicetree}
+	paths := []string{doc.Toplevel, doc.Init, doc.Kernel, doc.Initrd, doc.InitrdSecrets, doc.SystemdBoot.Devicetree}
 	if doc.Xen != nil {
 		paths = append(paths, doc.Xen.EFIPath)
 	}
@@ -209,6 +222,9 @@ func (s *System) checkSpec(parent string, doc *bootspec.Document) (toplevel stri
 	return toplevel, nil
 }
 
+// errOutside is of a path in a bootspec that does not lead into the store.
+var errOutside = errors.New("which is not in the store")
+
 // inStore refuses a name that leads out of the store that its toplevel lies in. A name that
 // leads nowhere has to say that it is of the store, too.
 func (s *System) inStore(toplevel, name string) error {
@@ -216,14 +232,16 @@ func (s *System) inStore(toplevel, name string) error {
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(resolved, path.Dir(toplevel)+"/") {
-		return fmt.Errorf("%s leads to %s, which is not in the store", s.root.Path(name), s.root.Path(resolved))
+	if !isBelow(path.Dir(toplevel), resolved) {
+		return fmt.Errorf("%s leads to %s, %w", s.root.Path(name), s.root.Path(resolved), errOutside)
 	}
 	return nil
 }
 
 // CheckPath refuses a path that leads out of the store that a toplevel lies in.
 func (s *System) CheckPath(toplevel, name string) error { return s.inStore(toplevel, name) }
+
+func isBelow(dir, name string) bool { return strings.HasPrefix(name, dir+"/") }
 
 // isToplevel reports whether a resolved path is a path of a Nix store, which is /nix/store but
 // for those who build Nix otherwise, and below /nix even there.
@@ -266,8 +284,25 @@ func (s *System) Spec(toplevel string) *bootspec.Document {
 	return nil
 }
 
-// InStore reports whether a toplevel lies in the store, whether or not it is a generation's.
-func (s *System) InStore(toplevel string) bool {
+// Former is the bootspec of a toplevel of the store that no profile link leads to any more, or nil. It
+// says what an image of that time has to hold, and makes no generation of it.
+func (s *System) Former(toplevel string) *bootspec.Document {
 	resolved, err := s.root.Resolve(toplevel)
-	return err == nil && isToplevel(resolved)
+	if err != nil || !isToplevel(resolved) {
+		return nil
+	}
+	if spec, skip := s.readSpec(resolved); skip == nil {
+		return spec
+	}
+	return nil
+}
+
+// Collected reports whether a toplevel has the path of one in the store, and is not there any more.
+func (s *System) Collected(toplevel string) bool {
+	resolved, err := s.root.Resolve(toplevel)
+	if err != nil || !isToplevel(resolved) {
+		return false
+	}
+	_, err = s.root.Stat(resolved)
+	return errors.Is(err, fs.ErrNotExist)
 }

@@ -17,14 +17,16 @@ func commandLine(g generation.Generation) (string, error) {
 	text := strings.TrimRight("init="+g.Spec.Init+" "+params, " ")
 	if strings.HasPrefix(g.Spec.System, armPrefix) && len(text) > maxARM {
 		return "", generation.Skipped(generation.BadParameter, fmt.Errorf(
-			"dom0's command line has %d bytes: over %d Xen on aarch64 hangs before it prints anything", len(text), maxARM))
+			"dom0's command line has %d bytes: Xen on aarch64 hands over %d, and with more than one over that it hangs before it prints anything",
+			len(text), maxARM))
 	}
 	return text, nil
 }
 
-// maxARM is the longest command line for dom0 on aarch64, in bytes, without the kernel's name (booted: Xen
-// 4.17 and 4.20). On x86 what is too long is cut.
-const maxARM = 1024
+// maxARM is the longest command line for dom0 that arrives on aarch64, in bytes, without the kernel's name: of 1,024
+// the last is lost, 1,025 are a panic before there is a console (booted: Xen 4.17 and 4.20). On x86 what is too
+// long is cut.
+const maxARM = 1023
 
 // names are files as a xen.cfg names them, or as they are called on $BOOT; "" for none.
 type names struct{ kernel, ramdisk, devicetree, ucode, xsm string }

@@ -120,7 +120,7 @@ func Build(ctx context.Context, r *content.Reader, g generation.Generation, o Op
 	}
 	if machine, err := r.Machine(b.xen); o.Layout != Shared && err == nil && machine == pe.ARM64 {
 		return Files{}, generation.Skipped(generation.ImageInvalid, fmt.Errorf(
-			"Xen for aarch64 has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
+			"on aarch64 Xen has its code right behind its headers and takes no section: only layout shared is possible, and Secure Boot needs a change in Xen"))
 	}
 	switch o.Layout {
 	case Embedded:
@@ -166,6 +166,9 @@ func (b *builder) advice(format string, args ...any) {
 // advise warns of what Xen or systemd-boot will do with it.
 func (b *builder) advise() {
 	if cfg, err := xencfg.Decode(b.files.Config, ""); err == nil {
+		if b.isARM() {
+			cfg.Kernel = "" // does not count for dom0's command line
+		}
 		for _, w := range xencfg.Warnings(cfg) {
 			b.advice("%v", w)
 		}

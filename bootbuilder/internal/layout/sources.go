@@ -273,12 +273,19 @@ func (b *builder) signedInitrd(ctx context.Context) (content.Source, error) {
 		return store, err
 	}
 	for _, s := range b.g.Selectors {
-		if !s.Stub || s.Files.InitrdHash == nil || len(s.Files.Initrds) == 0 {
+		if !s.Stub {
 			continue
 		}
-		onBoot := content.Source{Boot: s.Files.Initrds[0]}
-		have, err := b.r.Sum(ctx, onBoot)
-		if err == nil && have.Sum == *s.Files.InitrdHash && b.r.SignedBy(s.File, b.o.Certificate) == nil {
+		stub, err := b.r.ReadSigned(s.File, b.o.Certificate)
+		if err != nil {
+			continue
+		}
+		initrd, sum, err := s.Vouches(stub)
+		if err != nil {
+			continue
+		}
+		onBoot := content.Source{Boot: initrd}
+		if have, err := b.r.Sum(ctx, onBoot); err == nil && have.Sum == sum {
 			return onBoot, nil
 		}
 	}

@@ -15,6 +15,9 @@ import (
 // Xen ignores the name, but reads dom0's command line only after one.
 const embeddedKernel = "kernel"
 
+// LoadOptions are what systemd-boot hands to a unified image: its .cmdline.
+const LoadOptions = "xen.efi"
+
 // unified puts everything that starts into one image, which a signature can cover completely.
 // systemd-boot lists it by itself (type #2) from its .osrel section.
 func (b *builder) unified(ctx context.Context) error {
@@ -86,7 +89,7 @@ func (b *builder) unifiedImage(ctx context.Context) (content.Image, error) {
 		{Name: ".osrel", Text: osrel},
 		// Not empty, so that systemd-boot keeps its editor away from the entry under
 		// Secure Boot. Xen skips the first word as its own name.
-		{Name: ".cmdline", Text: []byte("xen.efi")},
+		{Name: ".cmdline", Text: []byte(LoadOptions)},
 		{Name: ".kernel", Files: []content.Source{kernel}},
 	}
 	if len(initrds) > 0 {

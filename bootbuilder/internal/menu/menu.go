@@ -45,6 +45,8 @@ func (i Item) Base() string { return path.Base(i.File) }
 type Image struct {
 	Sections map[string][]byte // .osrel, .cmdline, .config, .linux, .linuxh, .initrd, .initrdh
 	Kernel   bool              // it has a .kernel, as Xen's images have
+	Signed   bool              // it carries a signature, of whomever
+	Ramdisk  int64             // size of its .ramdisk in bytes, 0 for none
 }
 
 // Text is a section as text, without the NULs at its end.
@@ -133,12 +135,24 @@ func ReadImage(fsys esp.FS, file string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := pe.Parse(f, info.Size())
+	m, err := ParseImage(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fsys.Path(file), err)
 	}
-	m := &Image{Sections: make(map[string][]byte)}
+	return m, nil
+}
+
+// ParseImage is [ReadImage] of the first size bytes of r.
+func ParseImage(r io.ReaderAt, size int64) (*Image, error) {
+	image, err := pe.Parse(r, size)
+	if err != nil {
+		return nil, err
+	}
+	m := &Image{Sections: make(map[string][]byte), Signed: image.Signed()}
 	_, m.Kernel = image.Section(".kernel")
+	if ramdisk, ok := image.Section(".ramdisk"); ok {
+		m.Ramdisk = int64(ramdisk.VirtualSize)
+	}
 	for _, name := range sections {
 		s, ok := image.Section(name)
 		if !ok {
@@ -146,7 +160,7 @@ func ReadImage(fsys esp.FS, file string) (*Image, error) {
 		}
 		b, err := io.ReadAll(io.LimitReader(image.Open(s), maxSection))
 		if err != nil {
-			return nil, fmt.Errorf("read section %s of %s: %w", name, fsys.Path(file), err)
+			return nil, fmt.Errorf("read section %s: %w", name, err)
 		}
 		m.Sections[name] = b
 	}

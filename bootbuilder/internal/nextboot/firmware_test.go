@@ -21,6 +21,9 @@ const installedLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 // XBB_SYSTEMD_BOOT names, a list of files with colons between.
 func loaders(t *testing.T) map[string]string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it boots systemd-boot in QEMU")
+	}
 	firmware.NeedChoose(t)
 	firmware.Need(t, installedLoader)
 	files := map[string]string{}

@@ -102,9 +102,12 @@ type row struct {
 	Entry
 	id    string // what this systemd-boot calls it
 	tries *esp.Tries
+	image bool // of type #2
 }
 
-func (b behaviour) row(e Entry) row { return row{e, b.id(e), e.Tries()} }
+func (b behaviour) row(e Entry) row {
+	return row{e, b.id(e), e.Tries(), strings.HasSuffix(asciiLower(e.File), ".efi")}
+}
 
 // Bad is [Entry.Bad].
 func (r row) Bad() bool { return r.tries != nil && r.tries.Left == 0 }
@@ -118,12 +121,10 @@ func (b behaviour) menu(entries []Entry) []row {
 		}
 	}
 	slices.SortFunc(list, func(x, y row) int {
-		return cmp.Or(compareRows(x, y), compareBool(isImage(y.Entry), isImage(x.Entry)), cmp.Compare(x.File, y.File))
+		return cmp.Or(compareRows(x, y), compareBool(y.image, x.image), cmp.Compare(x.File, y.File))
 	})
 	return list
 }
-
-func isImage(e Entry) bool { return strings.HasSuffix(asciiLower(e.File), ".efi") }
 
 // compareRows is boot_entry_compare.
 func compareRows(x, y row) int {
@@ -174,6 +175,9 @@ func compareUTF16(x, y string) int {
 
 // asciiLower lowers ASCII letters only, as systemd-boot does to ids and patterns.
 func asciiLower(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) < 0 {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {

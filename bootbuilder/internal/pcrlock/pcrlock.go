@@ -62,6 +62,16 @@ func (d Digests) Hashes() []hash.Hash {
 	return list
 }
 
+// SHA256 is the digest of that algorithm: the image's Authentihash.
+func (d Digests) SHA256() (sum [sha256.Size]byte) {
+	for _, one := range d {
+		if one.algorithm == "sha256" {
+			one.hash.Sum(sum[:0])
+		}
+	}
+	return sum
+}
+
 // The members of a component, in the order in which systemd writes them.
 type (
 	component struct {

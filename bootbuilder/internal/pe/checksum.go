@@ -1,6 +1,9 @@
 package pe
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // checksum adds up the PE CheckSum of a file that is written to it piece by piece,
 // with its CheckSum field as zeros: the 16-bit little-endian words in one's complement
@@ -19,8 +22,16 @@ func (c *checksum) add(p []byte) {
 	}
 	c.length += uint64(len(p))
 	// Carries come back in at the low end, so wider words add up to the same value.
-	for ; len(p) >= 4; p = p[4:] {
+	var low, high uint64
+	for ; len(p) >= 8; p = p[8:] {
+		word := binary.LittleEndian.Uint64(p)
+		low += word & math.MaxUint32
+		high += word >> 32
+	}
+	c.sum += low + high
+	if len(p) >= 4 {
 		c.sum += uint64(binary.LittleEndian.Uint32(p))
+		p = p[4:]
 	}
 	if len(p) >= 2 {
 		c.sum += uint64(binary.LittleEndian.Uint16(p))

@@ -49,47 +49,50 @@ func (im *Image) measure(count int) (*layout, error) {
 		sectionAlignment: int64(sectionAlignment),
 		tableEnd:         int64(len(im.head) + count*sectionHeaderSize),
 	}
-	lowestVA, err := im.measureSections(l, content)
+	lowest, err := im.measureSections(l, content)
 	if err != nil {
 		return nil, err
 	}
-	if err := im.measureHeaders(l, lowestVA); err != nil {
+	if err := im.measureHeaders(l, lowest); err != nil {
 		return nil, err
 	}
 	l.newRaw = alignUp(l.endRaw+l.shift, l.fileAlignment)
 	return l, im.measureSymbols(l, content)
 }
 
-// measureSections finds the ends of all sections, and the lowest address of any.
-func (im *Image) measureSections(l *layout, content int64) (lowestVA int64, err error) {
+// measureSections finds the ends of all sections, and the one that is lowest in memory. An empty one
+// takes no memory: Xen's image for aarch64 has such a .reloc at address 0.
+func (im *Image) measureSections(l *layout, content int64) (lowest Section, err error) {
 	in := im.byOffset()
 	if len(in) == 0 {
-		return 0, errors.New("the image has no section with content")
+		return lowest, errors.New("the image has no section with content")
 	}
 	l.firstRaw = int64(in[0].Offset)
 	for _, s := range in {
 		l.endRaw = max(l.endRaw, int64(s.Offset)+int64(s.Size))
 	}
-	lowestVA = maxImage
+	lowest.VirtualAddress = maxImage
 	for i, s := range im.sections {
 		l.endVA = max(l.endVA, s.endInMemory())
-		lowestVA = min(lowestVA, int64(s.VirtualAddress))
+		if s.endInMemory() > int64(s.VirtualAddress) && s.VirtualAddress < lowest.VirtualAddress {
+			lowest = s
+		}
 		h := im.head[im.table+i*sectionHeaderSize:]
 		if binary.LittleEndian.Uint32(h[sectionRelocations:]) != 0 {
-			return 0, fmt.Errorf("section %q has COFF relocations or line numbers", s.Name)
+			return lowest, fmt.Errorf("section %q has COFF relocations or line numbers", s.Name)
 		}
 	}
 	switch {
 	case l.endVA > maxImage:
-		return 0, errTooBig
+		return lowest, errTooBig
 	case l.endRaw > content:
-		return 0, errors.New("sections overlap the certificate table")
+		return lowest, errors.New("sections overlap the certificate table")
 	}
-	return lowestVA, nil
+	return lowest, nil
 }
 
 // measureHeaders finds room for the section table.
-func (im *Image) measureHeaders(l *layout, lowestVA int64) error {
+func (im *Image) measureHeaders(l *layout, lowest Section) error {
 	end, size := int64(len(im.head)), int64(im.optional(optSizeOfHeaders))
 	if l.firstRaw < end || l.firstRaw < size || size < end {
 		return fmt.Errorf("headers and sections overlap: section table until %d, SizeOfHeaders %d, first content at %d",
@@ -99,8 +102,9 @@ func (im *Image) measureHeaders(l *layout, lowestVA int64) error {
 		l.shift = alignUp(l.tableEnd-l.firstRaw, l.fileAlignment)
 	}
 	l.sizeOfHeaders = max(size, min(alignUp(l.tableEnd, l.fileAlignment), l.firstRaw+l.shift))
-	if l.sizeOfHeaders > lowestVA {
-		return fmt.Errorf("no room for headers of %d bytes in memory: a section is loaded at %d", l.sizeOfHeaders, lowestVA)
+	if l.sizeOfHeaders > int64(lowest.VirtualAddress) {
+		return fmt.Errorf("no room for headers of %d bytes in memory: section %q lies right behind the old ones, at address %d",
+			l.sizeOfHeaders, lowest.Name, lowest.VirtualAddress)
 	}
 	// Bound imports and the like may live behind the section table.
 	end = int64(len(im.raw))

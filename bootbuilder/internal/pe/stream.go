@@ -18,14 +18,14 @@ var ErrInputChanged = errors.New("it changed since it was looked at")
 // Streamed is what one pass over an image's inputs shows of them, and of the image. Nothing of
 // it is read back from anywhere.
 type Streamed struct {
-	Base     [sha256.Size]byte   // SHA-256 of the base file, complete, as it was read
-	Sections [][sha256.Size]byte // of each new section's data, in the order of Append
-	Size     int64               // of the unsigned image
+	Base [sha256.Size]byte // SHA-256 of the base file, complete, as it was read
+	Size int64             // of the unsigned image
 
-	a    *Assembly
-	sum  checksum // with zeros as CheckSum and Security directory
-	hash [sha256.Size]byte
-	err  error // why there is no Authentihash
+	a        *Assembly
+	sum      checksum // with zeros as CheckSum and Security directory
+	hash     [sha256.Size]byte
+	measured [sha256.Size]byte
+	err      error // why there is no Authentihash
 	// Of every byte, also of those between sections, of which no digest is signed.
 	plain maphash.Hash
 }
@@ -33,6 +33,10 @@ type Streamed struct {
 // Authentihash is what a signature of the image signs: see the function of that name. It is an
 // error where the image has no digest that everybody agrees on.
 func (s *Streamed) Authentihash() ([sha256.Size]byte, error) { return s.hash, s.err }
+
+// Measured is what the firmware measures of the image as long as it is unsigned: see [Measure]. With a
+// signature it is the Authentihash.
+func (s *Streamed) Measured() ([sha256.Size]byte, error) { return s.measured, s.err }
 
 // CheckSum is the one of the unsigned image.
 func (s *Streamed) CheckSum() uint32 { return s.sum.value() }
@@ -94,7 +98,7 @@ func securityDirectoryEntry(start, size int64) []byte {
 // from the first byte to the last; each input is read from its start to its end, the base
 // with the parts that the image does without. An input that ends early, goes on behind
 // what was planned, or has other headers by now, is an [ErrInputChanged]. One whose other content
-// changed is for the caller to find, by the digests.
+// changed is for the caller to find, by the digest of the base and by what its readers saw.
 func (a *Assembly) Stream(w io.Writer) (*Streamed, error) {
 	s, err := a.pass(func(p []byte) error {
 		_, err := w.Write(p)
@@ -278,16 +282,13 @@ func (a *Assembly) pass(use func([]byte) error) (*Streamed, error) {
 	buf := make([]byte, min(streamBuffer, a.size))
 	for _, p := range a.parts {
 		var read func(p []byte, off int64) error
-		digest := sha256.New()
 		switch {
 		case p.src == nil:
 		case p.name == "":
 			read = base.read
 		default:
 			read = func(b []byte, off int64) error {
-				err := readFull(p.src, b, off)
-				digest.Write(b)
-				return err
+				return readFull(p.src, b, off)
 			}
 		}
 		err := p.streamBy(buf, read, func(b []byte) error {
@@ -305,7 +306,6 @@ func (a *Assembly) pass(use func([]byte) error) (*Streamed, error) {
 			if err := ended(p.src, p.size); err != nil {
 				return nil, fmt.Errorf("read the %d bytes of section %q: %w", p.size, p.name, err)
 			}
-			s.Sections = append(s.Sections, [sha256.Size]byte(digest.Sum(nil)))
 		}
 	}
 	if err := base.upTo(a.base.size); err != nil {
@@ -316,7 +316,7 @@ func (a *Assembly) pass(use func([]byte) error) (*Streamed, error) {
 	}
 	base.h.Sum(s.Base[:0])
 	if h != nil {
-		s.hash = h.sum()
+		s.measured, s.hash = h.measured(), h.sum()
 	}
 	return s, nil
 }

@@ -67,6 +67,12 @@ func (s *streamHasher) release() {
 	}
 }
 
+// measured is the digest of the image as it is.
+func (s *streamHasher) measured() [sha256.Size]byte {
+	s.release()
+	return [sha256.Size]byte(s.h.Sum(nil))
+}
+
 // sum is the digest of the image with the zeros that signing appends.
 func (s *streamHasher) sum() [sha256.Size]byte {
 	s.release()

@@ -193,7 +193,7 @@ func Sweep(parent *os.Root) (removed []string, err error) {
 	names, err := f.Readdirnames(-1)
 	errs := []error{err}
 	for _, name := range names {
-		if !strings.HasPrefix(name, Prefix) {
+		if !made(name) {
 			continue
 		}
 		gone, err := sweep(parent, name)
@@ -203,6 +203,17 @@ func Sweep(parent *os.Root) (removed []string, err error) {
 		errs = append(errs, err)
 	}
 	return removed, errors.Join(errs...)
+}
+
+// made reports whether a name is one that [Make] makes, or that earlier versions made: letters and digits
+// of chance. What people call so themselves is theirs.
+func made(name string) bool {
+	chance, ok := strings.CutPrefix(name, Prefix)
+	if !ok || chance == "" {
+		return false
+	}
+	const base32 = "abcdefghijklmnopqrstuvwxyz234567"
+	return len(chance) == 26 && strings.Trim(chance, base32) == "" || len(chance) >= 8 && strings.Trim(chance, "0123456789") == ""
 }
 
 func sweep(parent *os.Root, name string) (bool, error) {

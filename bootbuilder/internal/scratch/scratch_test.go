@@ -134,20 +134,22 @@ func TestSweep(t *testing.T) {
 	dir, root := parent(t)
 	outside := t.TempDir()
 	must(t, os.WriteFile(outside+"/kept", nil, 0o600))
-	must(t, os.MkdirAll(dir+"/xen-boot-builder-dead/sub", 0o700))
-	must(t, os.Symlink(outside, dir+"/xen-boot-builder-dead/link"))
-	must(t, os.WriteFile(dir+"/xen-boot-builder-dead/sub/secret", nil, 0o600))
-	must(t, os.Symlink(outside, dir+"/xen-boot-builder-link"))
-	must(t, os.WriteFile(dir+"/xen-boot-builder-file", nil, 0o600))
+	must(t, os.MkdirAll(dir+"/xen-boot-builder-deaddeaddeaddeaddeaddeadde/sub", 0o700))
+	must(t, os.Symlink(outside, dir+"/xen-boot-builder-deaddeaddeaddeaddeaddeadde/link"))
+	must(t, os.WriteFile(dir+"/xen-boot-builder-deaddeaddeaddeaddeaddeadde/sub/secret", nil, 0o600))
+	must(t, os.Symlink(outside, dir+"/xen-boot-builder-linklinklinklinklinklinkli"))
+	must(t, os.WriteFile(dir+"/xen-boot-builder-filefilefilefilefilefilefi", nil, 0o600))
 	must(t, os.Mkdir(dir+"/another", 0o700))
-	want := 3
+	// What somebody called so himself is his.
+	must(t, os.Mkdir(dir+"/xen-boot-builder-checkout", 0o700))
+	want := 4
 	if os.Geteuid() == 0 {
-		must(t, os.Mkdir(dir+"/xen-boot-builder-of-nobody", 0o700))
-		must(t, os.Chown(dir+"/xen-boot-builder-of-nobody", 65534, 65534))
+		must(t, os.Mkdir(dir+"/xen-boot-builder-nobodynobodynobodynobodyno", 0o700))
+		must(t, os.Chown(dir+"/xen-boot-builder-nobodynobodynobodynobodyno", 65534, 65534))
 		want++
 	}
 	removed, err := scratch.Sweep(root)
-	if err != nil || len(removed) != 1 || removed[0] != "xen-boot-builder-dead" {
+	if err != nil || len(removed) != 1 || removed[0] != "xen-boot-builder-deaddeaddeaddeaddeaddeadde" {
 		t.Errorf("removed %q, %v", removed, err)
 	}
 	if list, err := os.ReadDir(dir); err != nil || len(list) != want {

@@ -128,7 +128,7 @@ func TestCommandHidesEnvironment(t *testing.T) {
 func TestSweepSigning(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
-	if err := os.MkdirAll(tmp+"/"+scratch.Prefix+"dead", 0o700); err != nil {
+	if err := os.MkdirAll(tmp+"/"+scratch.Prefix+"abcdefghijklmnopqrstuvwxyz", 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if removed, err := secureboot.SweepSigning(tmp); err != nil || len(removed) != 1 {

@@ -3,6 +3,7 @@ package transaction_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,12 @@ func scenarios() []scenario {
 	none := newWorld("nixos-1.conf", nil)
 	return []scenario{
 		{"first", none, newWorld(started, shared("a", "x")), false},
+		{"first, many names", none, newWorld(started, func(w *world) {
+			shared("a", "x")(w)
+			for n := range 40 {
+				w.payload[fmt.Sprintf("EFI/xen/a-name-that-takes-several-slots-%d.img", n)] = "x"
+			}
+		}), false},
 		{"first unified", none, newWorld("xen-generation-3-aaaa.efi", unified("aaaa")), false},
 		{"new generation", newWorld(started, shared("a", "x")), newWorld("xen-generation-4.conf", func(w *world) {
 			shared("a", "x")(w)
@@ -76,6 +83,12 @@ func scenarios() []scenario {
 	}
 }
 
+// named is one of the scenarios.
+func named(name string) scenario {
+	list := scenarios()
+	return list[slices.IndexFunc(list, func(s scenario) bool { return s.name == name })]
+}
+
 // TestCrash cuts the power at every operation of a run. In each state in which the disk may then be found, what starts is
 // complete, and the next run ends as one that nobody disturbed.
 func TestCrash(t *testing.T) {
@@ -107,7 +120,17 @@ func (s scenario) crash(t *testing.T, g crashfs.Geometry) {
 	}
 	log := m.Log()
 	states, rng := 0, rand.New(rand.NewPCG(3, 4))
+	limit, every := 30, 1
+	if testing.Short() {
+		limit = 5
+	}
+	if len(log) > 250 { // most of them make one more name
+		limit, every = 3, 15
+	}
 	for n, op := range log {
+		if n%every != 0 && (op.Kind == crashfs.OpCreate || op.Kind == crashfs.OpAllocate || op.Kind == crashfs.OpWrite || op.Kind == crashfs.OpClose) {
+			continue
+		}
 		for _, halfway := range []bool{false, true} {
 			if !op.Kind.Writes() && op.Kind != crashfs.OpClose || halfway && op.Kind != crashfs.OpWrite {
 				continue
@@ -117,7 +140,7 @@ func (s scenario) crash(t *testing.T, g crashfs.Geometry) {
 			if _, _, err := install(m, s.after); err == nil && op.Kind != crashfs.OpClose {
 				t.Fatalf("the power was cut at %v, but the run saw no error", op)
 			}
-			for found := range m.CrashStates(30, rng) {
+			for found := range m.CrashStates(limit, rng) {
 				states++
 				if !s.survives(t, found, first, fmt.Sprintf("cut at %d: %v %s (halfway: %v)", n, op.Kind, op.Path, halfway)) {
 					return
@@ -164,7 +187,7 @@ func (s scenario) capacity(t *testing.T, g crashfs.Geometry) int64 {
 // breaks, so that the model would find it.
 func TestOrderBefore(t *testing.T) {
 	t.Parallel()
-	s := scenarios()[3]
+	s := named("new Xen")
 	start := machine(s.before, crashfs.Geometry{})
 	run := func(m *crashfs.Machine) error {
 		f := m.FS(0)

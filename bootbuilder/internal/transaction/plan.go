@@ -17,7 +17,7 @@ const maxText = 64 << 10
 func Plan(c Change) (*Steps, error) {
 	p := &planner{change: c}
 	if err := p.look(); err != nil {
-		return nil, err
+		return nil, hinted(err, c.Boot)
 	}
 	if err := p.measure(); err != nil {
 		return nil, err
@@ -56,21 +56,22 @@ type planner struct {
 	first    bool // what is stale goes first
 	unsure   bool // whether there is disk space shows only once leftovers are gone
 
-	steps []Step
-	phase phase
-	stop  bool     // the next step is a safe point
-	dirty []esp.FS // since the last flush
-	used  []esp.FS
-	held  bool
-	total int64
-	// staged is the number for the next staged name.
-	staged int
+	steps  []Step
+	phase  phase
+	stop   bool     // the next step is a safe point
+	dirty  []esp.FS // since the last flush
+	used   []esp.FS
+	held   bool
+	total  int64
+	staged int             // the number for the next staged name
+	heads  map[Place]int64 // the lengths of what is stale
 }
 
 // target is a file to be made or changed.
 type target struct {
 	*Write
 	made   bool   // under a new name
+	named  bool   // it has that name by then
 	old    []byte // of one that is changed: what it holds, at its turn
 	text   []byte // what an entry is to hold; as long as the file
 	grow   int    // the length to which newlines bring it first
@@ -396,7 +397,7 @@ func (p *planner) rename(temp Place, name string, state ConfState) {
 func (p *planner) makeNames() {
 	p.phase = phaseNames
 	p.stop = true
-	made := p.made()
+	made := slices.DeleteFunc(p.made(), func(t *target) bool { return t.named })
 	var dirs []Place
 	for _, t := range made {
 		if dir := (Place{t.FS, path.Dir(t.Name)}); !slices.Contains(dirs, dir) {
@@ -548,9 +549,12 @@ func (p *planner) dropStale(at phase) {
 	p.phase = at
 	p.stop = true
 	for _, image := range c.StaleImages {
-		// Should its long name be lost, it is not an entry under its short one either.
-		p.do(OpUpdate, image)
-		p.step(Step{Op: OpBlank, Place: image, Size: esp.SectorSize, Text: make([]byte, esp.SectorSize)})
+		// Should its long name be lost, it is not an entry under its short one either. One that is empty is none, and must not
+		// grow: it may have clusters.
+		if size := min(p.heads[image], esp.SectorSize); size > 0 {
+			p.do(OpUpdate, image)
+			p.step(Step{Op: OpBlank, Place: image, Size: size, Text: make([]byte, size)})
+		}
 	}
 	p.drop(c.StaleEntries)
 	p.flush()
@@ -669,6 +673,7 @@ func (p *planner) book() error {
 			a.lost = true
 		}
 	}
+	p.heads = make(map[Place]int64)
 	for _, s := range slices.Concat(c.StaleEntries, c.StaleImages, c.StalePayload) {
 		info, err := s.FS.Stat(s.Name)
 		if missing(err) {
@@ -678,6 +683,7 @@ func (p *planner) book() error {
 			return err
 		}
 		a := p.account(s.FS)
+		p.heads[s] = info.Size()
 		a.stale += a.space.Rounded(info.Size())
 		a.lost = a.lost || info.Size() == 0
 	}

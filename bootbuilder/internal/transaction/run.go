@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +38,7 @@ type runner struct {
 	files    map[Place]esp.Writer
 	heads    map[Place]*headLater
 	made     []Place // files that this run made and no entry needs yet
+	making   []Place // what there is of a directory in the making, itself too
 	held     []io.Closer
 	dropped  esp.Held // the last of held that was dropped
 	written  int64    // of steps.total
@@ -74,7 +76,11 @@ func (r *runner) step(ctx context.Context, s Step) error {
 	case OpSpace:
 		return r.checkSpace(s)
 	case OpMkdir:
-		return fsys.Mkdir(name)
+		err := fsys.Mkdir(name)
+		if err == nil {
+			r.making = append(r.making, s.Place)
+		}
+		return err
 	case OpLengthen:
 		return lengthen(s.Place, s.Size)
 	case OpRename:
@@ -89,7 +95,12 @@ func (r *runner) step(ctx context.Context, s Step) error {
 		}
 		return err
 	case OpCreate:
-		f, err := fsys.Create(name)
+		at := s.Place
+		if s.At != "" {
+			at.Name = s.At
+			r.making = append(r.making, at)
+		}
+		f, err := fsys.Create(at.Name)
 		if err == nil {
 			r.files[s.Place] = f
 			r.made = append(r.made, s.Place)
@@ -181,7 +192,9 @@ func (r *runner) drop(at Place) error {
 		return err
 	}
 	r.held, r.dropped = append(r.held, f), f
-	if !IsUnfinished(at.Name) {
+	if IsUnfinished(at.Name) {
+		r.making = slices.DeleteFunc(r.making, func(m Place) bool { return m == at })
+	} else {
 		r.record.Removed = append(r.record.Removed, at)
 	}
 	return nil
@@ -218,12 +231,31 @@ func (r *runner) rename(s Step) error {
 		return err
 	}
 	if s.phase == phaseDirectories {
+		r.moved(s.Place, to)
+		if IsUnfinished(to.Name) {
+			return nil
+		}
 		r.record.Directories = append(r.record.Directories, to)
 		return nil
 	}
 	r.record.moved(s.Place, to)
 	r.record.LoaderConf = max(r.record.LoaderConf, s.conf)
 	return nil
+}
+
+// moved notes where a directory in the making is now, and what is in it; at its place it is not in the making any more.
+func (r *runner) moved(from, to Place) {
+	var still []Place
+	for _, m := range r.making {
+		rest, ok := strings.CutPrefix(m.Name, from.Name)
+		switch {
+		case !ok || m.FS != from.FS || rest != "" && rest[0] != '/':
+			still = append(still, m)
+		case IsUnfinished(to.Name):
+			still = append(still, Place{m.FS, to.Name + rest})
+		}
+	}
+	r.making = still
 }
 
 // fill writes a file's content, for an image all but its first sector.
@@ -282,35 +314,48 @@ func (c *counted) WriteAt(b []byte, off int64) (int, error) {
 	return n, err
 }
 
-// lengthen makes names in a directory and takes them away again: each takes nine slots.
+// lengthen makes names in a directory and takes them away again. They are as long as mtools takes them on a FAT with
+// clusters of 512 bytes, and differ in their first letters: vfat looks for a short name of its own for each.
 func lengthen(dir Place, size int64) error {
-	const letters = 104 // mtools takes names as long as a cluster of 512 bytes has slots for
-	per := int64(1+(letters+slotLetters-1)/slotLetters) * slotSize
+	const letters, number = 14 * slotLetters, 6
+	per := slots(strings.Repeat("0", letters)) * slotSize
 	var list []string
 	for n := int64(0); n*per < size-per; n++ {
-		list = append(list, path.Join(dir.Name, fmt.Sprintf("%0*d", letters, n)))
+		list = append(list, path.Join(dir.Name, fmt.Sprintf("%0*d%s", number, n, strings.Repeat("0", letters-number))))
+	}
+	remove := func() error {
+		var errs []error
+		for _, name := range list {
+			if err := dir.FS.Remove(name); err != nil && !missing(err) {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
 	}
 	for _, name := range list {
 		f, err := dir.FS.Create(name)
+		if err == nil {
+			err = f.Close()
+		}
 		if err != nil {
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	for _, name := range list {
-		if err := dir.FS.Remove(name); err != nil {
+			_ = remove()
 			return err
 		}
 	}
-	return nil
+	err := remove()
+	if err != nil {
+		_ = remove()
+	}
+	return err
 }
 
 // giveUp leaves things in order after a failure: files that no entry needs are removed, and nothing is released before
 // its name is off the disk. What can't be done now is done by the next run.
 func (r *runner) giveUp(at phase) {
 	if at < phaseEntries {
+		for i := len(r.making) - 1; i >= 0; i-- {
+			_ = r.making[i].FS.Remove(r.making[i].Name) // nothing leads there
+		}
 		for _, m := range r.made {
 			if err := r.drop(m); err == nil {
 				r.record.unmade(m)

@@ -42,6 +42,7 @@ type Step struct {
 	Op     Op
 	Place  Place
 	To     string // the new name, for a rename
+	At     string // for a new file in a directory that is in the making: its name there
 	Offset int64
 	Size   int64  // in bytes
 	Text   []byte // what is written, where that is known
@@ -88,6 +89,9 @@ func (s Step) String() string {
 	case OpHold:
 		return "hold " + path
 	case OpCreate:
+		if s.At != "" {
+			return fmt.Sprintf("create %s as %s", path, s.Place.FS.Path(s.At))
+		}
 		return "create " + path
 	case OpUpdate:
 		return "open " + path

@@ -41,8 +41,9 @@ func Warnings(c Config) []Warning {
 		warn(fieldOptions, `what follows " -- " goes to dom0's command line: %q`, trimBlanks(dom0))
 	}
 
-	// An upper bound: older Xen leaves the name out, and an embedded kernel is "kernel".
-	line := c.Kernel + " " + cmdLine
+	// An upper bound: older Xen leaves the name out, and an embedded kernel is "kernel". Where the
+	// name does not count, as on aarch64, the caller leaves it out.
+	line := trimBlanks(c.Kernel + " " + cmdLine)
 	if passedOn {
 		line += " " + trimBlanks(dom0)
 	}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"debug/pe"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
+)
+
+// TestBootNewer starts what a newer Debian has: an unstripped Xen, another systemd-boot, another firmware, also one
+// that lets nothing run but what is marked as code.
+func TestBootNewer(t *testing.T) {
+	newer := firmware.NeedNewer(t)
+	lab := &bootLab{assets: newer.Assets, slots: make(chan struct{}, 2)}
+	for _, c := range []struct {
+		name, layout, code string
+		args               []string
+	}{
+		{name: "shared", layout: "shared", code: newer.Code},
+		{name: "unified", layout: "unified", code: newer.Code},
+		{name: "unified on strict firmware", layout: "unified", code: newer.StrictNX},
+		{name: "with debug sections", layout: "shared", code: newer.Code, args: []string{"--keep-debug"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			sys := newBootSystem(t, newer.Assets)
+			options := fixtures.SystemdBoot{Loader: bootRead(t, newer.SystemdBoot)}
+			if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
+				t.Fatal(err)
+			}
+			sys.install(t, append([]string{"--layout", c.layout}, c.args...)...)
+			debug := len(c.args) > 0
+			bootWantDebug(t, sys.esp, debug)
+			sys.verify(t)
+			verdict := lab.boot(t, firmware.Machine{
+				Image: sys.esp, Firmware: c.code, Vars: newer.Vars, SecureBoot: c.code == newer.StrictNX,
+			})
+			bootWantDom0(t, verdict, sys.rolledBack)
+		})
+	}
+}
+
+// bootWantDebug wants that each Xen image on an ESP has debug sections, or that none has.
+func bootWantDebug(t *testing.T, esp string, want bool) {
+	t.Helper()
+	images := 0
+	for _, pattern := range []string{"EFI/xen/xen-*.efi", "EFI/Linux/xen-*.efi"} {
+		files, err := filepath.Glob(filepath.Join(esp, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			images++
+			image, err := pe.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			image.Close()
+			if have := image.Section(".debug_info") != nil; have != want {
+				t.Errorf("%s has debug sections: %v, want %v", filepath.Base(file), have, want)
+			}
+		}
+	}
+	if images == 0 {
+		t.Error("there is no Xen image")
+	}
+}
+
+// verify runs the command of that name, which has to find nothing.
+func (s *bootSystem) verify(t *testing.T) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	args := []string{"verify", "--esp", s.esp, "--root", s.root.Dir()}
+	if code := run(t.Context(), args, &stdout, &stderr, noEnvironment()); code != exitDone {
+		t.Errorf("%q ended with %d\n%s%s", args, code, &stdout, &stderr)
+	}
+}
+
+// TestBootExtended starts entries and images that lie on an XBOOTLDR partition.
+func TestBootExtended(t *testing.T) {
+	lab := newBootLab(t)
+	for _, layout := range []string{"shared", "embedded", "unified"} {
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			sys := newBootSystem(t, lab.assets)
+			boot := t.TempDir()
+			options := fixtures.SystemdBoot{Loader: bootRead(t, lab.assets.SystemdBoot), Boot: boot}
+			if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
+				t.Fatal(err)
+			}
+			sys.install(t, "--boot", boot, "--layout", layout)
+			bootWantDom0(t, lab.boot(t, firmware.Machine{Image: sys.esp, Extended: boot}), sys.rolledBack)
+		})
+	}
+}
+
+// TestBootLarge starts an image of 197 MB, which is what a ramdisk full of firmware and drivers makes of it.
+func TestBootLarge(t *testing.T) {
+	lab := newBootLab(t)
+	assets := lab.assets
+	assets.Initrd = filepath.Join(t.TempDir(), "initrd")
+	// Linux reads on behind the first archive, and takes zeros for padding.
+	initrd := append(bootRead(t, lab.assets.Initrd), make([]byte, 185<<20)...)
+	if err := os.WriteFile(assets.Initrd, initrd, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sys := newBootSystem(t, assets)
+	options := fixtures.SystemdBoot{Loader: bootRead(t, assets.SystemdBoot), Limit: 1}
+	if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
+		t.Fatal(err)
+	}
+	sys.install(t, "--layout", "unified", "--generation", "3")
+	bootWantDom0(t, lab.boot(t, firmware.Machine{Image: sys.esp, Entry: "xen-generation-3*", MemoryMiB: 900}), sys.newest)
+}
