@@ -31,6 +31,7 @@ func TestBootTrial(t *testing.T) {
 	program := buildProgram(t)
 
 	t.Run("comes up, and a later one panics", func(t *testing.T) {
+		t.Parallel()
 		m := newTrialMachine(t, lab, modules, program, "")
 		first := m.add(t, 3, goodXen)
 		m.rebuild(t, fixtures.SystemdBoot{})
@@ -88,6 +89,7 @@ func TestBootTrial(t *testing.T) {
 	})
 
 	t.Run("panics, and resets by itself", func(t *testing.T) {
+		t.Parallel()
 		m := newTrialMachine(t, lab, modules, program, "")
 		m.add(t, 3, badXen)
 		m.rebuild(t, fixtures.SystemdBoot{})
@@ -101,6 +103,7 @@ func TestBootTrial(t *testing.T) {
 	})
 
 	t.Run("counted image falls back", func(t *testing.T) {
+		t.Parallel()
 		m := newTrialMachine(t, lab, modules, program, "")
 		m.add(t, 3, badXen)
 		m.rebuild(t, fixtures.SystemdBoot{Tries: 2})
@@ -114,6 +117,7 @@ func TestBootTrial(t *testing.T) {
 	})
 
 	t.Run("counted image is blessed", func(t *testing.T) {
+		t.Parallel()
 		m := newTrialMachine(t, lab, modules, program, systemdBlessBoot(t))
 		first := m.add(t, 3, goodXen)
 		m.rebuild(t, fixtures.SystemdBoot{Tries: 2})
