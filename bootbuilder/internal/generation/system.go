@@ -7,11 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -23,13 +23,6 @@ const (
 	namedProfilesDir = "/nix/var/nix/profiles/system-profiles"
 	machineIDFile    = "/etc/machine-id"
 	storeDir         = "/nix/store"
-)
-
-var (
-	systemLink  = regexp.MustCompile(`^(system)-([0-9]+)-link$`)
-	profileLink = regexp.MustCompile(`^(.+)-([0-9]+)-link$`)
-	machineID   = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	storePath   = regexp.MustCompile(`^[0-9a-df-np-sv-z]{32}-.`)
 )
 
 // Place is a toplevel's place in the system: what one profile link leads to, or a
@@ -60,11 +53,8 @@ type System struct {
 // ReadSystem reads the profile links and the bootspecs that they lead to.
 func ReadSystem(root *nixroot.Root) (*System, error) {
 	s := &System{root: root, byToplevel: make(map[string][]int), MachineID: readMachineID(root)}
-	for _, from := range []struct {
-		dir  string
-		link *regexp.Regexp
-	}{{profilesDir, systemLink}, {namedProfilesDir, profileLink}} {
-		names, err := root.ReadDir(from.dir)
+	for _, dir := range []string{profilesDir, namedProfilesDir} {
+		names, err := root.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -72,8 +62,13 @@ func ReadSystem(root *nixroot.Root) (*System, error) {
 			return nil, err
 		}
 		for _, base := range names {
-			if m := from.link.FindStringSubmatch(base); m != nil {
-				s.addLink(path.Join(from.dir, base), profileOf(from.link, m[1]), m[2])
+			name, digits, ok := cutLink(base)
+			switch {
+			case !ok:
+			case dir == namedProfilesDir:
+				s.addLink(path.Join(dir, base), name, digits)
+			case name == "system":
+				s.addLink(path.Join(dir, base), "", digits)
 			}
 		}
 	}
@@ -82,11 +77,15 @@ func ReadSystem(root *nixroot.Root) (*System, error) {
 	return s, nil
 }
 
-func profileOf(link *regexp.Regexp, name string) string {
-	if link == systemLink {
-		return ""
+// cutLink takes the name of a profile link apart: NAME-NUMBER-link.
+func cutLink(base string) (name, digits string, ok bool) {
+	stem, ok := strings.CutSuffix(base, "-link")
+	at := strings.LastIndexByte(stem, '-')
+	if !ok || at < 1 || strings.Contains(stem[:at], "\n") {
+		return "", "", false
 	}
-	return name
+	name, digits = stem[:at], stem[at+1:]
+	return name, digits, digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // addLink adds a profile link's toplevel and its specialisations.
@@ -247,16 +246,17 @@ func isBelow(dir, name string) bool { return strings.HasPrefix(name, dir+"/") }
 // for those who build Nix otherwise, and below /nix even there.
 func isToplevel(name string) bool {
 	dir, base := path.Split(name)
-	return storePath.MatchString(base) && (dir == storeDir+"/" || strings.HasPrefix(dir, "/nix/") && path.Base(dir) == "store")
+	return bootname.IsStoreName(base) && (dir == storeDir+"/" || strings.HasPrefix(dir, "/nix/") && path.Base(dir) == "store")
 }
 
 // readMachineID is the machine-id of the system below the root, or "".
 func readMachineID(root *nixroot.Root) string {
 	b, err := readFile(root, machineIDFile, 64)
-	if err != nil || !machineID.Match(bytes.TrimSpace(b)) {
+	id := string(bytes.TrimSpace(b))
+	if err != nil || len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
 		return ""
 	}
-	return string(bytes.TrimSpace(b))
+	return id
 }
 
 // readFile reads a whole file of at most limit bytes. One byte more is returned where there is

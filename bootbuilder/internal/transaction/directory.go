@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,11 +16,9 @@ import (
 // time is kept short, and nothing else has to be written in it. The names of new files are made there, too, and with small clusters some more, which
 // go again: a directory that grows in use may end in a free cluster for a moment, and vfat never shrinks one.
 
-var unfinished = regexp.MustCompile(`(?i)^XENBB[0-9]{3}\.TMP$`)
-
 // IsUnfinished reports whether a directory has the name of one in which others are made. Should a power cut leave it, for
 // the kernel wrote just then, it must not be looked up.
-func IsUnfinished(name string) bool { return unfinished.MatchString(path.Base(name)) }
+func IsUnfinished(name string) bool { return isNumbered(path.Base(name), "XENBB", 3, ".TMP") }
 
 // unfinishedName takes one slot of the directory above.
 func unfinishedName(n int) string { return fmt.Sprintf("XENBB%03d.TMP", n) }
