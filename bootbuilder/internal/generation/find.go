@@ -110,7 +110,7 @@ func (s *System) withToplevels(selectors []Selector) *System {
 			n.Generation = NumberIn(sel.Version)
 		}
 		p := Place{Name: n, Dir: toplevel, Toplevel: toplevel}
-		p.Spec, p.Skip = with.readSpec(toplevel)
+		p.Spec, p.Skip, _ = with.readSpec(toplevel)
 		with.add(p)
 	}
 	return &with

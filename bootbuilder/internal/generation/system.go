@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -111,9 +110,7 @@ func (s *System) addLink(link, profile, digits string) {
 // nothing of the generation is believed.
 func (s *System) addTree(p Place, toplevel string) {
 	p.Toplevel = toplevel
-	_, err := s.root.Stat(toplevel)
-	p.Gone = errors.Is(err, fs.ErrNotExist)
-	p.Spec, p.Skip = s.readSpec(toplevel)
+	p.Spec, p.Skip, p.Gone = s.readSpec(toplevel)
 	tree := []Place{p}
 	if p.Spec == nil {
 		tree = append(tree, s.linked(p)...)
@@ -155,9 +152,7 @@ func (s *System) linked(p Place) (list []Place) {
 		if child.Toplevel, err = s.root.Resolve(child.Dir); err != nil || !isToplevel(child.Toplevel) {
 			continue
 		}
-		_, err = s.root.Stat(child.Toplevel)
-		child.Gone = errors.Is(err, fs.ErrNotExist)
-		child.Spec, child.Skip = s.readSpec(child.Toplevel)
+		child.Spec, child.Skip, child.Gone = s.readSpec(child.Toplevel)
 		list = append(list, child)
 	}
 	return list
@@ -170,12 +165,17 @@ func (s *System) add(p Place) {
 	s.Places = append(s.Places, p)
 }
 
-// readSpec reads the boot.json of a toplevel.
-func (s *System) readSpec(toplevel string) (*bootspec.Document, *Skip) {
-	name := path.Join(toplevel, "boot.json")
-	if _, err := s.root.Stat(toplevel); err != nil {
-		return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}
+// readSpec reads the boot.json of a toplevel, which may be gone.
+func (s *System) readSpec(toplevel string) (doc *bootspec.Document, skip *Skip, gone bool) {
+	if err := s.root.Exists(toplevel); err != nil {
+		return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}, errors.Is(err, fs.ErrNotExist)
 	}
+	doc, skip = s.parseSpec(toplevel)
+	return doc, skip, false
+}
+
+func (s *System) parseSpec(toplevel string) (*bootspec.Document, *Skip) {
+	name := path.Join(toplevel, "boot.json")
 	if err := s.inStore(toplevel, name); err != nil {
 		return nil, &Skip{BootspecInvalid, err}
 	}
@@ -262,16 +262,7 @@ func readMachineID(root *nixroot.Root) string {
 // readFile reads a whole file of at most limit bytes. One byte more is returned where there is
 // more, so that the reader of the content refuses it with its own words.
 func readFile(root *nixroot.Root, name string, limit int64) ([]byte, error) {
-	f, err := root.OpenFile(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", root.Path(name), err)
-	}
-	return b, nil
+	return root.ReadFile(name, limit)
 }
 
 // Spec is the bootspec of a toplevel that is a generation, or nil.
@@ -291,7 +282,7 @@ func (s *System) Former(toplevel string) *bootspec.Document {
 	if err != nil || !isToplevel(resolved) {
 		return nil
 	}
-	if spec, skip := s.readSpec(resolved); skip == nil {
+	if spec, skip, _ := s.readSpec(resolved); skip == nil {
 		return spec
 	}
 	return nil
