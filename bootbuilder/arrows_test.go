@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"bootbuilder/internal/scratch":   {"golang.org/x/sys/unix"},
 	"bootbuilder/internal/secrets":   {"bootbuilder/internal/scratch", "internal/program", "github.com/cyphar/filepath-securejoin"},
 	"bootbuilder/internal/secureboot": {"bootbuilder/internal/pe", "bootbuilder/internal/scratch", "internal/program",
+		"github.com/foxboron/go-uefi/authenticode", "github.com/foxboron/go-uefi/pkcs7",
 		"golang.org/x/crypto/cryptobyte/..."},
 	"bootbuilder/internal/transaction": {"esp"},
 	"bootbuilder/internal/xencfg":      {},
