@@ -2,7 +2,7 @@ package bootbuilder
 
 import (
 	"fmt"
-	"regexp"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -23,13 +23,18 @@ type Variant struct {
 	All bool
 }
 
-var variantName = regexp.MustCompile(`^[A-Za-z0-9._]+$`)
+func isVariantName(name string) bool {
+	odd := strings.IndexFunc(name, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '.' && r != '_'
+	})
+	return name != "" && odd < 0
+}
 
 // ParseVariant reads a variant from a JSON object with the keys xenParams (a list of strings), xen,
 // ucode and xsm (paths), and generations ("newest", the default, or "all").
 func ParseVariant(name string, text []byte) (Variant, error) {
 	v := Variant{Name: name}
-	if !variantName.MatchString(name) {
+	if !isVariantName(name) {
 		return v, fmt.Errorf("variant %q: a name has letters, digits, dots and underscores", name)
 	}
 	if len(text) > bootspec.MaxSize || !gjson.ValidBytes(text) || !gjson.ParseBytes(text).IsObject() {

@@ -1,6 +1,7 @@
 package esp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -109,7 +110,13 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	// A buffer of the file's size, and a byte to see its end with.
+	buf := bytes.Buffer{}
+	if info, err := f.Stat(); err == nil && info.Size() <= limit {
+		buf.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	_, err = buf.ReadFrom(io.LimitReader(f, limit+1))
+	b := buf.Bytes()
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: fsys.Path(name), Err: err}
 	}

@@ -1,8 +1,8 @@
 package esp
 
 import (
-	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // A name longer than 8.3 takes several slots of a FAT directory, often in two sectors. Where a power cut takes the one with
@@ -10,27 +10,39 @@ import (
 // number behind a tilde; from some number on of two letters and four hexadecimal digits (fs/fat/namei_vfat.c,
 // vfat_create_shortname).
 
-var shortName = regexp.MustCompile(`^([^.~ ]{1,6})~[0-9]{1,6}(?:\.([^. ]{1,3}))?$`)
+// cutShort takes a short name apart: up to six letters, a tilde, a number, and up to three letters behind a dot.
+func cutShort(name string) (stem, extension string, ok bool) {
+	rest, extension, dot := strings.Cut(name, ".")
+	stem, number, tilde := strings.Cut(rest, "~")
+	if !tilde || !upTo(stem, 6) || !upTo(number, 6) || strings.Trim(number, "0123456789") != "" || dot && !upTo(extension, 3) {
+		return "", "", false
+	}
+	return stem, extension, !strings.ContainsAny(stem, " ") && !strings.ContainsAny(extension, ". ")
+}
+
+// upTo reports whether a text has one to n letters.
+func upTo(s string, n int) bool { return s != "" && utf8.RuneCountInString(s) <= n }
 
 // IsShortName reports whether name has the form of a short name that was made for a longer one.
-func IsShortName(name string) bool { return len(name) <= 12 && shortName.MatchString(name) }
+func IsShortName(name string) bool {
+	_, _, ok := cutShort(name)
+	return ok && len(name) <= 12
+}
 
 // IsShortNameOf reports whether a file whose name begins so, and has that extension, may be left under this short name:
 // ("XEN-GE~2.EFI", "xen-", "efi"), ("XE1F3A~1.CON", "xen-", "conf").
 func IsShortNameOf(name, prefix, extension string) bool {
-	m := shortName.FindStringSubmatch(name)
-	if m == nil || len(name) > 12 {
+	stem, have, ok := cutShort(name)
+	if !ok || len(name) > 12 {
 		return false
 	}
-	stem, short := strings.ToUpper(m[1]), shortLetters(prefix)
-	if ext := shortLetters(extension); !strings.EqualFold(m[2], ext[:min(3, len(ext))]) {
+	stem, short := strings.ToUpper(stem), shortLetters(prefix)
+	if ext := shortLetters(extension); !strings.EqualFold(have, ext[:min(3, len(ext))]) {
 		return false
 	}
 	n := min(len(stem), len(short))
-	return stem[:n] == short[:n] || len(stem) == 6 && len(short) >= 2 && stem[:2] == short[:2] && hexadecimal.MatchString(stem[2:])
+	return stem[:n] == short[:n] || len(stem) == 6 && len(short) >= 2 && stem[:2] == short[:2] && strings.Trim(stem[2:], "0123456789ABCDEF") == ""
 }
-
-var hexadecimal = regexp.MustCompile(`^[0-9A-F]{4}$`)
 
 // shortLetters is what of a name goes into a short one: no dots in front and no blanks, capitals, and an underscore for what
 // FAT does not take.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -98,13 +97,6 @@ func dashed(s string) string {
 	return "-" + s
 }
 
-var (
-	sharedImage = regexp.MustCompile(`(?i)^xen(?:-([0-9A-Za-z._]+))?-([0-9a-f]{20})\.efi$`)
-	ramdisk     = regexp.MustCompile(`(?i)^initrd-([0-9a-f]{32})\.img$`)
-	storeCopy   = regexp.MustCompile(`(?i)^([0-9a-df-np-sv-z]{32}-.+)\.efi$`)
-	hashed      = regexp.MustCompile(`(?i)^(.+)-([0-9a-f]{16})$`)
-)
-
 // Parse recognises a payload file of ours by its name on $BOOT, in any letter case. An image in
 // Unified also has to carry .config to be ours: that directory belongs to all.
 func Parse(name string) (Name, bool) {
@@ -122,14 +114,14 @@ func Parse(name string) (Name, bool) {
 }
 
 func parsePayload(base, stem string) (Name, bool) {
-	if m := sharedImage.FindStringSubmatch(base); m != nil {
-		return Name{Kind: SharedImage, Version: m[1], Hash: strings.ToLower(m[2])}, true
+	if version, hash, ok := matchShared(base); ok {
+		return Name{Kind: SharedImage, Version: version, Hash: hash}, true
 	}
-	if m := ramdisk.FindStringSubmatch(base); m != nil {
-		return Name{Kind: Ramdisk, Hash: strings.ToLower(m[1])}, true
+	if hash, ok := matchRamdisk(base); ok {
+		return Name{Kind: Ramdisk, Hash: hash}, true
 	}
-	if m := storeCopy.FindStringSubmatch(base); m != nil {
-		return Name{Kind: Copy, Store: m[1]}, true
+	if store, ok := matchCopy(base); ok {
+		return Name{Kind: Copy, Store: store}, true
 	}
 	id, hash, ok := cutHash(stem)
 	switch strings.ToLower(path.Ext(base)) {
@@ -164,14 +156,6 @@ func parseUnified(base string) (Name, bool) {
 	return Name{Kind: UnifiedImage, ID: id, Hash: hash, Tries: tries}, true
 }
 
-func cutHash(stem string) (id, hash string, ok bool) {
-	m := hashed.FindStringSubmatch(stem)
-	if m == nil {
-		return "", "", false
-	}
-	return m[1], strings.ToLower(m[2]), true
-}
-
 // xenID reports whether a text is the id of a Xen entry: the one grammar of entry names.
 func xenID(id string) bool {
 	n, ok := esp.ParseStem(id)
@@ -192,15 +176,13 @@ func ConfigID(id string) string {
 // Entry is the type #1 entry with this id.
 func Entry(id string) string { return path.Join(Entries, id+".conf") }
 
-var storeName = regexp.MustCompile(`^[0-9a-df-np-sv-z]{32}-.`)
-
 // FromStore is what a file of the store is called on $BOOT, without its suffix: nixpkgs'
 // systemd-boot-builder joins the store path's name and the file's
 // (<hash>-linux-6.12/bzImage becomes <hash>-linux-6.12-bzImage). resolved has no links in it.
 func FromStore(resolved string) (string, error) {
 	parts := strings.Split(strings.Trim(resolved, "/"), "/")
 	for i, part := range parts {
-		if !storeName.MatchString(part) {
+		if !IsStoreName(part) {
 			continue
 		}
 		if last := len(parts) - 1; last > i {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -110,7 +110,7 @@ func (s *System) withToplevels(selectors []Selector) *System {
 			n.Generation = NumberIn(sel.Version)
 		}
 		p := Place{Name: n, Dir: toplevel, Toplevel: toplevel}
-		p.Spec, p.Skip = with.readSpec(toplevel)
+		p.Spec, p.Skip, _ = with.readSpec(toplevel)
 		with.add(p)
 	}
 	return &with
@@ -130,17 +130,22 @@ func (s *System) named(n esp.Name, places []int) (int, bool) {
 	return 0, false
 }
 
-var numberInVersion = regexp.MustCompile(`^Generation ([0-9]+)\b`)
-
 // NumberIn is the generation in the version of an entry, 0 for none.
 func NumberIn(version string) uint64 {
-	m := numberInVersion.FindStringSubmatch(version)
-	if m == nil {
+	rest, ok := strings.CutPrefix(version, "Generation ")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	if tail := rest[end:]; !ok || tail != "" && isWord(tail[0]) {
 		return 0
 	}
-	n, _ := strconv.ParseUint(m[1], 10, 64)
+	n, _ := strconv.ParseUint(rest[:end], 10, 64)
 	return n
 }
+
+// isWord reports whether a number goes on as a word.
+func isWord(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' }
 
 // nearest chooses among the places of one toplevel: by the number in the entry's version, then one
 // that nothing has selected yet, then the newest.

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -23,13 +22,6 @@ const (
 	namedProfilesDir = "/nix/var/nix/profiles/system-profiles"
 	machineIDFile    = "/etc/machine-id"
 	storeDir         = "/nix/store"
-)
-
-var (
-	systemLink  = regexp.MustCompile(`^(system)-([0-9]+)-link$`)
-	profileLink = regexp.MustCompile(`^(.+)-([0-9]+)-link$`)
-	machineID   = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	storePath   = regexp.MustCompile(`^[0-9a-df-np-sv-z]{32}-.`)
 )
 
 // Place is a toplevel's place in the system: what one profile link leads to, or a
@@ -60,11 +52,8 @@ type System struct {
 // ReadSystem reads the profile links and the bootspecs that they lead to.
 func ReadSystem(root *nixroot.Root) (*System, error) {
 	s := &System{root: root, byToplevel: make(map[string][]int), MachineID: readMachineID(root)}
-	for _, from := range []struct {
-		dir  string
-		link *regexp.Regexp
-	}{{profilesDir, systemLink}, {namedProfilesDir, profileLink}} {
-		names, err := root.ReadDir(from.dir)
+	for _, dir := range []string{profilesDir, namedProfilesDir} {
+		names, err := root.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -72,8 +61,13 @@ func ReadSystem(root *nixroot.Root) (*System, error) {
 			return nil, err
 		}
 		for _, base := range names {
-			if m := from.link.FindStringSubmatch(base); m != nil {
-				s.addLink(path.Join(from.dir, base), profileOf(from.link, m[1]), m[2])
+			name, digits, ok := cutLink(base)
+			switch {
+			case !ok:
+			case dir == namedProfilesDir:
+				s.addLink(path.Join(dir, base), name, digits)
+			case name == "system":
+				s.addLink(path.Join(dir, base), "", digits)
 			}
 		}
 	}
@@ -82,11 +76,15 @@ func ReadSystem(root *nixroot.Root) (*System, error) {
 	return s, nil
 }
 
-func profileOf(link *regexp.Regexp, name string) string {
-	if link == systemLink {
-		return ""
+// cutLink takes the name of a profile link apart: NAME-NUMBER-link.
+func cutLink(base string) (name, digits string, ok bool) {
+	stem, ok := strings.CutSuffix(base, "-link")
+	at := strings.LastIndexByte(stem, '-')
+	if !ok || at < 1 || strings.Contains(stem[:at], "\n") {
+		return "", "", false
 	}
-	return name
+	name, digits = stem[:at], stem[at+1:]
+	return name, digits, digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // addLink adds a profile link's toplevel and its specialisations.
@@ -112,9 +110,7 @@ func (s *System) addLink(link, profile, digits string) {
 // nothing of the generation is believed.
 func (s *System) addTree(p Place, toplevel string) {
 	p.Toplevel = toplevel
-	_, err := s.root.Stat(toplevel)
-	p.Gone = errors.Is(err, fs.ErrNotExist)
-	p.Spec, p.Skip = s.readSpec(toplevel)
+	p.Spec, p.Skip, p.Gone = s.readSpec(toplevel)
 	tree := []Place{p}
 	if p.Spec == nil {
 		tree = append(tree, s.linked(p)...)
@@ -156,9 +152,7 @@ func (s *System) linked(p Place) (list []Place) {
 		if child.Toplevel, err = s.root.Resolve(child.Dir); err != nil || !isToplevel(child.Toplevel) {
 			continue
 		}
-		_, err = s.root.Stat(child.Toplevel)
-		child.Gone = errors.Is(err, fs.ErrNotExist)
-		child.Spec, child.Skip = s.readSpec(child.Toplevel)
+		child.Spec, child.Skip, child.Gone = s.readSpec(child.Toplevel)
 		list = append(list, child)
 	}
 	return list
@@ -171,12 +165,17 @@ func (s *System) add(p Place) {
 	s.Places = append(s.Places, p)
 }
 
-// readSpec reads the boot.json of a toplevel.
-func (s *System) readSpec(toplevel string) (*bootspec.Document, *Skip) {
-	name := path.Join(toplevel, "boot.json")
-	if _, err := s.root.Stat(toplevel); err != nil {
-		return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}
+// readSpec reads the boot.json of a toplevel, which may be gone.
+func (s *System) readSpec(toplevel string) (doc *bootspec.Document, skip *Skip, gone bool) {
+	if err := s.root.Exists(toplevel); err != nil {
+		return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}, errors.Is(err, fs.ErrNotExist)
 	}
+	doc, skip = s.parseSpec(toplevel)
+	return doc, skip, false
+}
+
+func (s *System) parseSpec(toplevel string) (*bootspec.Document, *Skip) {
+	name := path.Join(toplevel, "boot.json")
 	if err := s.inStore(toplevel, name); err != nil {
 		return nil, &Skip{BootspecInvalid, err}
 	}
@@ -247,31 +246,23 @@ func isBelow(dir, name string) bool { return strings.HasPrefix(name, dir+"/") }
 // for those who build Nix otherwise, and below /nix even there.
 func isToplevel(name string) bool {
 	dir, base := path.Split(name)
-	return storePath.MatchString(base) && (dir == storeDir+"/" || strings.HasPrefix(dir, "/nix/") && path.Base(dir) == "store")
+	return bootname.IsStoreName(base) && (dir == storeDir+"/" || strings.HasPrefix(dir, "/nix/") && path.Base(dir) == "store")
 }
 
 // readMachineID is the machine-id of the system below the root, or "".
 func readMachineID(root *nixroot.Root) string {
 	b, err := readFile(root, machineIDFile, 64)
-	if err != nil || !machineID.Match(bytes.TrimSpace(b)) {
+	id := string(bytes.TrimSpace(b))
+	if err != nil || len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
 		return ""
 	}
-	return string(bytes.TrimSpace(b))
+	return id
 }
 
 // readFile reads a whole file of at most limit bytes. One byte more is returned where there is
 // more, so that the reader of the content refuses it with its own words.
 func readFile(root *nixroot.Root, name string, limit int64) ([]byte, error) {
-	f, err := root.OpenFile(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", root.Path(name), err)
-	}
-	return b, nil
+	return root.ReadFile(name, limit)
 }
 
 // Spec is the bootspec of a toplevel that is a generation, or nil.
@@ -291,7 +282,7 @@ func (s *System) Former(toplevel string) *bootspec.Document {
 	if err != nil || !isToplevel(resolved) {
 		return nil
 	}
-	if spec, skip := s.readSpec(resolved); skip == nil {
+	if spec, skip, _ := s.readSpec(resolved); skip == nil {
 		return spec
 	}
 	return nil

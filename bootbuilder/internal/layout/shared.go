@@ -3,7 +3,6 @@ package layout
 import (
 	"context"
 	"crypto/sha256"
-	"regexp"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
@@ -70,7 +69,25 @@ func checkNames(names ...string) error {
 	return nil
 }
 
-var versionInName = regexp.MustCompile(`xen-([0-9][0-9A-Za-z.+~]*[0-9A-Za-z])\.efi$`)
+// versionInName is what stands between "xen-" and ".efi" at the end of a path, if it begins with a digit and looks like a
+// version.
+func versionInName(name string) string {
+	stem, ok := strings.CutSuffix(name, ".efi")
+	at := strings.LastIndex(stem, "xen-")
+	if !ok || at < 0 {
+		return ""
+	}
+	version := stem[at+len("xen-"):]
+	odd := strings.IndexFunc(version, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune(".+~", r) })
+	if len(version) < 2 || odd >= 0 || version[0] < '0' || version[0] > '9' || !isAlnum(rune(version[len(version)-1])) {
+		return ""
+	}
+	return version
+}
+
+func isAlnum(r rune) bool {
+	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+}
 
 // xenVersion is Xen's version in a form that goes into file names. v2 of the extension gives it; v1
 // has none, and there it is read off the file name (…/boot/xen-4.20.2.efi).
@@ -89,8 +106,5 @@ func XenVersion(spec *bootspec.Document) string {
 	if v := spec.Xen.Version; v != "" {
 		return v
 	}
-	if m := versionInName.FindStringSubmatch(spec.Xen.EFIPath); m != nil {
-		return m[1]
-	}
-	return ""
+	return versionInName(spec.Xen.EFIPath)
 }

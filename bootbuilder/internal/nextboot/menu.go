@@ -175,12 +175,20 @@ func compareUTF16(x, y string) int {
 
 // asciiLower lowers ASCII letters only, as systemd-boot does to ids and patterns.
 func asciiLower(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) < 0 {
-		return s
+	for i := range len(s) {
+		if isCapital(s[i]) {
+			return lowered(s)
+		}
 	}
+	return s // nearly every id
+}
+
+func isCapital(c byte) bool { return 'A' <= c && c <= 'Z' }
+
+func lowered(s string) string {
 	b := []byte(s)
 	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
+		if isCapital(c) {
 			b[i] = c + ('a' - 'A')
 		}
 	}

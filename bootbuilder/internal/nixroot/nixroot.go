@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"sync"
 
@@ -125,6 +126,9 @@ func (r *Root) resolve(name string) (string, error) {
 		unix.Close(fd)
 		return path.Clean("/" + name), nil
 	}
+	if resolved, ok := r.follow(name); ok {
+		return resolved, nil
+	}
 	full, err := securejoin.SecureJoin(r.dir, name)
 	if err != nil {
 		return "", &fs.PathError{Op: "resolve", Path: r.Path(name), Err: err}
@@ -136,22 +140,106 @@ func (r *Root) resolve(name string) (string, error) {
 	return "/" + rel, nil
 }
 
-func (r *Root) open(name string, flags uint64) (*os.File, error) {
+// follow resolves what most links are, those of profiles: a link to where no links are, with none on the way to it.
+func (r *Root) follow(name string) (resolved string, ok bool) {
 	how := unix.OpenHow{
-		Flags:   flags | unix.O_CLOEXEC,
+		Flags:   unix.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
+	}
+	fd, err := unix.Openat2(int(r.fd.Fd()), name, &how)
+	if err != nil {
+		return "", false
+	}
+	var target [unix.PathMax]byte
+	n, err := unix.Readlinkat(fd, "", target[:])
+	unix.Close(fd)
+	if err != nil || n == 0 || n == len(target) {
+		return "", false
+	}
+	resolved = string(target[:n])
+	if !path.IsAbs(resolved) {
+		resolved = path.Join("/", path.Dir(name), resolved)
+	}
+	how.Flags = unix.O_PATH | unix.O_CLOEXEC
+	if fd, err = unix.Openat2(int(r.fd.Fd()), resolved, &how); err != nil {
+		return "", false
+	}
+	unix.Close(fd)
+	resolved = path.Clean(resolved)
+	r.resolved[resolved] = resolved
+	return resolved, true
+}
+
+// Exists is an error where name leads nowhere.
+func (r *Root) Exists(name string) error {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	fd, err := r.openat(name, &how)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// ReadFile reads a regular file, at most limit bytes of it and one more.
+func (r *Root) ReadFile(name string, limit int64) ([]byte, error) {
+	how := unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	}
+	fd, err := r.openat(name, &how)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &fs.PathError{Op: "read", Path: r.Path(name), Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, &fs.PathError{Op: "open", Path: r.Path(name), Err: ErrNotRegular}
+	}
+	b := make([]byte, 0, min(st.Size, limit)+1)
+	for int64(len(b)) <= limit {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, int(min(limit+1-int64(len(b)), 64<<10)))
+		}
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, &fs.PathError{Op: "read", Path: r.Path(name), Err: err}
+		case n == 0:
+			return b, nil
+		default:
+			b = b[:len(b)+n]
+		}
+	}
+	return b, nil
+}
+
+func (r *Root) open(name string, flags uint64) (*os.File, error) {
+	fd, err := r.openat(name, &unix.OpenHow{
+		Flags:   flags | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), r.Path(name)), nil
+}
+
+func (r *Root) openat(name string, how *unix.OpenHow) (int, error) {
 	for {
-		fd, err := unix.Openat2(int(r.fd.Fd()), name, &how)
+		fd, err := unix.Openat2(int(r.fd.Fd()), name, how)
 		switch {
 		case err == nil:
-			return os.NewFile(uintptr(fd), r.Path(name)), nil
+			return fd, nil
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 			// EAGAIN: something was renamed meanwhile; the kernel asks to try again.
 			continue
 		case errors.Is(err, unix.ENOSYS):
 			err = fmt.Errorf("openat2: %w (Linux 5.6 or newer is needed)", err)
 		}
-		return nil, &fs.PathError{Op: "open", Path: r.Path(name), Err: err}
+		return -1, &fs.PathError{Op: "open", Path: r.Path(name), Err: err}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -39,11 +38,28 @@ type Record struct {
 	Since  string  // the day of that
 }
 
-var (
-	date     = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
-	toplevel = regexp.MustCompile(`^/[!-~]+$`)
-	entry    = regexp.MustCompile(`^[!-~]+$`)
-)
+// isDate is of the form 2026-11-20.
+func isDate(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (i == 4 || i == 7) != (c == '-') || c != '-' && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(s) == len("2026-11-20")
+}
+
+// isToplevel is of an absolute path without a blank.
+func isToplevel(s string) bool { return len(s) > 1 && s[0] == '/' && isEntry(s) }
+
+// isEntry is of one word in ASCII.
+func isEntry(s string) bool {
+	for i := range len(s) {
+		if s[i] < '!' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != ""
+}
 
 // Decode reads a record. What it does not understand it leaves out: the record is of help, and nothing
 // depends on it.
@@ -60,13 +76,13 @@ func Decode(b []byte) Record {
 			continue // cut off
 		}
 		words := strings.Fields(line)
-		if len(words) < 3 || !date.MatchString(words[1]) || !toplevel.MatchString(words[2]) {
+		if len(words) < 3 || !isDate(words[1]) || !isToplevel(words[2]) {
 			continue
 		}
 		switch {
 		case words[0] == "proven" && len(words) <= 4:
 			p := Proof{Date: words[1], Toplevel: words[2]}
-			if len(words) == 4 && entry.MatchString(words[3]) {
+			if len(words) == 4 && isEntry(words[3]) {
 				p.Entry = words[3]
 			}
 			if !r.Has(p.Toplevel) {
@@ -103,18 +119,18 @@ func (r Record) text(n int, ids bool) (string, error) {
 	var b strings.Builder
 	b.WriteString(header + "\n")
 	if r.Trial != "" {
-		if !toplevel.MatchString(r.Trial) || !date.MatchString(r.Since) {
+		if !isToplevel(r.Trial) || !isDate(r.Since) {
 			return "", fmt.Errorf("on trial since %q: %q is not a toplevel", r.Since, r.Trial)
 		}
 		b.WriteString("trial " + r.Since + " " + r.Trial + "\n")
 	}
 	for _, p := range r.Proofs[:n] {
 		switch {
-		case !toplevel.MatchString(p.Toplevel):
+		case !isToplevel(p.Toplevel):
 			return "", fmt.Errorf("proven: %q is not a toplevel", p.Toplevel)
-		case !date.MatchString(p.Date):
+		case !isDate(p.Date):
 			return "", fmt.Errorf("proven: %q is not a day", p.Date)
-		case p.Entry != "" && !entry.MatchString(p.Entry):
+		case p.Entry != "" && !isEntry(p.Entry):
 			return "", errors.New("proven: the id has a blank or a character that is not ASCII")
 		}
 		b.WriteString("proven " + p.Date + " " + p.Toplevel)

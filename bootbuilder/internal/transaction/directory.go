@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,11 +18,9 @@ import (
 // A directory that grows in use may end in a free cluster for a moment, and vfat never shrinks one. So names that need
 // more than one cluster are made while nobody looks, and with small clusters some more, which go again.
 
-var unfinished = regexp.MustCompile(`(?i)^XENBB[0-9]{3}\.TMP$`)
-
 // IsUnfinished reports whether a directory has the name of one in which others are made. Should a power cut leave it, for
 // the kernel wrote just then, it must not be looked up.
-func IsUnfinished(name string) bool { return unfinished.MatchString(path.Base(name)) }
+func IsUnfinished(name string) bool { return isNumbered(path.Base(name), "XENBB", 3, ".TMP") }
 
 // unfinishedName takes one slot of the directory above.
 func unfinishedName(n int) string { return fmt.Sprintf("XENBB%03d.TMP", n) }

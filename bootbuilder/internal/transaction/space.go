@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -63,10 +62,18 @@ func names(items []SpaceItem) string {
 // Is makes a SpaceError an ENOSPC for [errors.Is].
 func (e *SpaceError) Is(target error) bool { return target == syscall.ENOSPC }
 
-var recovered = regexp.MustCompile(`(?i)^FSCK[0-9]{4}\.REC$`)
+// isNumbered reports whether a name is a prefix, so many digits, and a suffix, in any letter case.
+func isNumbered(name, prefix string, digits int, suffix string) bool {
+	if len(name) != len(prefix)+digits+len(suffix) {
+		return false
+	}
+	number := name[len(prefix) : len(prefix)+digits]
+	return strings.EqualFold(name[:len(prefix)], prefix) && strings.EqualFold(name[len(prefix)+digits:], suffix) &&
+		strings.Trim(number, "0123456789") == ""
+}
 
 // IsRecovered reports whether fsck.vfat gives a file that name, which it makes of lost clusters.
-func IsRecovered(name string) bool { return recovered.MatchString(name) }
+func IsRecovered(name string) bool { return isNumbered(name, "FSCK", 4, ".REC") }
 
 // newSpaceError adds what could be deleted.
 func newSpaceError(fsys esp.FS, needed, free int64, items []SpaceItem) *SpaceError {
