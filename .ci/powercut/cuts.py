@@ -3,7 +3,7 @@
 
 Runs every scenario in a VM, then examines every state that a cut may leave. Exit 1 where one breaks a promise.
 """
-import argparse, collections, concurrent.futures as cf, json, os, re, shutil, subprocess, sys
+import argparse, collections, concurrent.futures as cf, filecmp, json, os, re, shutil, subprocess, sys
 import vm, scen, judge
 
 def compare(tree, want, img):
@@ -17,6 +17,16 @@ def compare(tree, want, img):
     a = {n: f for n, f in a.items() if not re.fullmatch(r"FSCK\d+\.REC", n)}  # fsck.vfat -a makes these of lost clusters
     return [f"{n}: {a.get(n, {}).get('Sum')} {a.get(n, {}).get('Status', '')} != {b.get(n, {}).get('Sum')}" for n in sorted(set(a) | set(b))
             if (a.get(n, {}).get("Sum"), a.get(n, {}).get("Status")) != (b.get(n, {}).get("Sum"), b.get(n, {}).get("Status"))]
+
+def run(args):
+    """a run of the tool that ends, or subprocess.TimeoutExpired"""
+    q = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        q.stdout, q.stderr = q.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        os.killpg(q.pid, 9); q.communicate()
+        raise
+    return q
 
 def examine(args):
     name, img, n, samples, tool, root, cmd, repair, keep = args
@@ -34,6 +44,7 @@ def examine(args):
             n["Norm"] = judge.norm(judge.text(f"{o}/tree/{last_['ID']}", n["Name"]))
     j = judge.Judge(before, final, [f"{o}/tree/{x['ID']}" for x in (first_, last_)])
     kinds, prefix, trees, example, viol, cut, esp = collections.Counter(), collections.Counter(), collections.Counter(), {}, 0, 0, 0
+    refused = 0
     fsck, fixed, fixbad, phases = collections.Counter(), 0, collections.Counter(), collections.defaultdict(collections.Counter)
     modes = collections.Counter()
     badids = []
@@ -82,16 +93,22 @@ def examine(args):
                 if cmd.startswith("sh:"):
                     os.unlink(w); continue
                 a = [tool, *cmd.split()] + ([] if cmd.startswith("remove") else ["--root", root]) + ["--esp-image", w]
-                q = subprocess.Popen(a, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, start_new_session=True)
                 try:
-                    q.stdout, q.stderr = q.communicate(timeout=15)
+                    q, advised = run(a), False
+                    if q.returncode and "hint: repair the file system first: fsck.vfat -a" in q.stderr:
+                        # an image with a damaged chain is refused as it is; what the hint says has to be enough
+                        advised = True
+                        changed = not filecmp.cmp(i, w, shallow=False)
+                        subprocess.run(["fsck.vfat", "-a", w], capture_output=True)
+                        q = run(a)
                 except subprocess.TimeoutExpired:
-                    os.killpg(q.pid, 9); q.communicate()
                     fixed += 1; fixbad["hangs (15 s)"] += 1; hung.append(d["ID"])
                     continue
                 t = json.loads(subprocess.run([f"{vm.WORK}/replay", "-list", w], capture_output=True, text=True).stdout)
                 diff = compare(t, final, w)
-                fixed += 1
+                fixed += 1; refused += advised
+                if advised and changed:
+                    fixbad["refused, and changed all the same"] += 1
                 if q.returncode and "no room on" in q.stderr and "FSCK" in q.stderr:
                     continue  # clusters were lost on a full disk: the error says what to do
                 if q.returncode or diff:
@@ -100,7 +117,7 @@ def examine(args):
                 os.unlink(w)
     total = sum(st["states"].values())
     res = dict(name=name, states=total, by=st["states"], writes=st["writes"], flushes=st["flushes"], distinct=len(st["distinct"]), violating=viol, modes=modes,
-               kinds=kinds, prefix=prefix, trees=trees, example=example, espcheck=esp, fsck=fsck, repaired=fixed, notrepaired=fixbad, phases=phases, badids=badids, hung=hung)
+               kinds=kinds, prefix=prefix, trees=trees, example=example, espcheck=esp, fsck=fsck, repaired=fixed, refused=refused, notrepaired=fixbad, phases=phases, badids=badids, hung=hung)
     if keep == 0:
         shutil.rmtree(o)
     else:
@@ -167,7 +184,8 @@ def main():
                 print(f"## {name}: replay failed: {log}"); worst = 2; continue
             all_.append(r)
             print(f"## {name}: {ex_[-1] if ex_ else '?'}; {r['writes']} writes, {r['flushes']} flushes, {r['states']} states, {r['distinct']} distinct trees; "
-                  f"{r['violating']} states in violation ({dict(r['modes'])}), espcheck {r['espcheck']}; repaired {r['repaired'] - sum(r['notrepaired'].values())}/{r['repaired']}")
+                  f"{r['violating']} states in violation ({dict(r['modes'])}), espcheck {r['espcheck']}; repaired {r['repaired'] - sum(r['notrepaired'].values())}/{r['repaired']}, "
+                  f"{r['refused']} of them after fsck.vfat -a, as the error says")
             for k, c in r["kinds"].most_common():
                 print(f"     {c:6d} states ({r['prefix'][k]} prefixes, {r['trees'][k]} trees; {dict(r['phases'][k])}) {k}; first: {r['example'][k]}")
             for k, c in r["notrepaired"].most_common(5):

@@ -38,11 +38,12 @@ def modpath(m):
     return g[0] if g else None
 
 def prep():
-    """guest helper and replayer built, the guest's initrd made"""
+    """guest helper, replayer and what UML is started with built, the guest's initrd made"""
     os.makedirs(WORK, exist_ok=True)
     env = dict(os.environ, CGO_ENABLED="0")
     for b in ("guest", "replay"):
         subprocess.run(["go", "build", "-o", f"{WORK}/{b}", f"./{b}"], cwd=HERE, env=env, check=True)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-o", f"{WORK}/xstate.so", f"{HERE}/xstate.c"], check=True)
     d = tempfile.mkdtemp(dir=WORK)
     for s in ("bin", "proc", "sys", "dev", "m"):
         os.mkdir(f"{d}/{s}")
@@ -88,7 +89,7 @@ def run(script, payload, disks, timeout=580, mem=3072, tag="vm"):
     cmd = ["nice", LINUX, f"mem={mem}M", f"initrd={WORK}/initrd", f"ubda={tar}", f"ubdb={out}", "con0=fd:0,fd:1", "con=null", "ssl=null",
            "quiet", "panic=1", f"umid={tag}{os.getpid()}", f"uml_dir={WORK}/uml/"]
     with open(f"{WORK}/{tag}.console", "wb") as c:
-        p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=c, stderr=subprocess.STDOUT, env=dict(os.environ, TMPDIR="/dev/shm"), start_new_session=True)
+        p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=c, stderr=subprocess.STDOUT, env=dict(os.environ, TMPDIR="/dev/shm", LD_PRELOAD=f"{WORK}/xstate.so"), start_new_session=True)
         err = ""
         try:
             p.wait(timeout=timeout)
