@@ -16,7 +16,8 @@ import (
 type Dir struct {
 	dir  string
 	root *os.Root
-	fat  bool // the file system does not tell letter cases apart by itself
+	top  *os.File // the same directory, for openat2(2)
+	fat  bool     // the file system does not tell letter cases apart by itself
 	// subs are directories that were opened once: [os.Root] opens every directory on the way to a
 	// file, each time, and hundreds of files lie in four of them.
 	subs *subRoots
@@ -28,15 +29,20 @@ func OpenDir(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
+	top, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
 	var st unix.Statfs_t
 	err = unix.Statfs(dir, &st)
-	return &Dir{dir: dir, root: root, fat: err == nil && st.Type == unix.MSDOS_SUPER_MAGIC, subs: &subRoots{}}, nil
+	return &Dir{dir: dir, root: root, top: top, fat: err == nil && st.Type == unix.MSDOS_SUPER_MAGIC, subs: &subRoots{}}, nil
 }
 
 // Close lets go of the directory.
 func (d *Dir) Close() error {
 	d.subs.forget()
-	return d.root.Close()
+	return errors.Join(d.top.Close(), d.root.Close())
 }
 
 // Path is the file's name below the directory as it was given to [OpenDir].

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,13 +16,16 @@ const MaxEntrySize = 64 << 10
 // repeated and unknown keys. The zero value is an empty entry.
 type Entry struct {
 	lines []entryLine
+	blank int // newlines behind them
 }
 
 type entryLine struct {
 	text  string // as it was read; "" for one that was added
-	field field  // zero for a comment or a blank line
+	field pair   // zero for a comment or a blank line
 	added bool
 }
+
+type pair struct{ key, value string }
 
 // ParseEntry reads the text of an entry. Lines that are no key with a value are kept for
 // [Entry.Encode] and otherwise ignored, as systemd-boot ignores them.
@@ -39,21 +43,17 @@ func ParseEntry(b []byte) (*Entry, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("parse entry: invalid UTF-8")
 	}
-	// Entries of ours are filled up with newlines: those are one line that has them all, not hundreds.
-	text := string(b)
-	body := strings.TrimRight(text, "\n")
-	blank := len(text) - len(body)
-	if body != "" {
-		blank-- // ends the last line
+	// Entries of ours are filled up with newlines, hundreds of them.
+	body := string(bytes.TrimRight(b, "\n"))
+	e := &Entry{blank: len(b) - len(body)}
+	if body != "" && e.blank > 0 {
+		e.blank-- // ends the last line
 	}
 	lines := splitLines(body)
-	e := &Entry{lines: make([]entryLine, 0, len(lines)+1)}
+	e.lines = make([]entryLine, 0, len(lines))
 	for _, l := range lines {
 		f, _ := parseField(l.text)
-		e.lines = append(e.lines, entryLine{text: l.text, field: f})
-	}
-	if blank > 0 {
-		e.lines = append(e.lines, entryLine{text: text[len(text)-(blank-1):]})
+		e.lines = append(e.lines, entryLine{text: l.text, field: pair{f.key, f.value}})
 	}
 	return e, nil
 }
@@ -61,11 +61,12 @@ func ParseEntry(b []byte) (*Entry, error) {
 // Get is the value of a key that is there once, such as title or linux. Where it is there
 // more often, the last one counts, as in systemd-boot.
 func (e *Entry) Get(key string) (string, bool) {
-	all := e.All(key)
-	if len(all) == 0 {
-		return "", false
+	for _, l := range slices.Backward(e.lines) {
+		if l.field.key == key && key != "" {
+			return l.field.value, true
+		}
 	}
-	return all[len(all)-1], true
+	return "", false
 }
 
 // All is the values of a key that may be repeated, such as initrd, in order.
@@ -84,7 +85,11 @@ func (e *Entry) Options() string { return strings.Join(e.All("options"), " ") }
 
 // Add appends a line. What a line can't hold is an error of [Entry.Encode].
 func (e *Entry) Add(key, value string) {
-	e.lines = append(e.lines, entryLine{field: field{key: key, value: value}, added: true})
+	if e.blank > 0 {
+		e.lines = append(e.lines, entryLine{text: strings.Repeat("\n", e.blank-1)})
+		e.blank = 0
+	}
+	e.lines = append(e.lines, entryLine{field: pair{key, value}, added: true})
 }
 
 // Encode makes the text of the entry, each line ended by LF. Lines that were parsed are
@@ -93,6 +98,7 @@ func (e *Entry) Add(key, value string) {
 // its ends or in the key, or quotes around the value.
 func (e *Entry) Encode() ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(SectorSize) // nearly every entry
 	for _, l := range e.lines {
 		text := l.text
 		if l.added {
@@ -102,6 +108,9 @@ func (e *Entry) Encode() ([]byte, error) {
 			text = l.field.key + " " + l.field.value
 		}
 		b.WriteString(text)
+		b.WriteByte('\n')
+	}
+	for range e.blank {
 		b.WriteByte('\n')
 	}
 	if b.Len() > MaxEntrySize {
@@ -115,7 +124,7 @@ func (e *Entry) Encode() ([]byte, error) {
 func InitParam(options string) (string, bool) {
 	var value string
 	var found bool
-	for _, word := range strings.FieldsFunc(options, func(r rune) bool { return strings.ContainsRune(blanks, r) }) {
+	for word := range strings.FieldsFuncSeq(options, func(r rune) bool { return r == ' ' || r == '\t' }) {
 		if v, ok := strings.CutPrefix(word, "init="); ok {
 			value, found = v, true
 		}

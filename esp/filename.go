@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -19,10 +20,13 @@ func BootPath(p string) (name string, ok bool) {
 		return "", false
 	}
 	p = strings.ReplaceAll(p, `\`, "/")
-	if slices.Contains(strings.Split(p, "/"), "..") {
+	if strings.Contains(p, "..") && slices.Contains(strings.Split(p, "/"), "..") {
 		return "", false
 	}
-	name = strings.TrimPrefix(path.Clean("/"+p), "/")
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p
+	}
+	name = strings.TrimPrefix(path.Clean(p), "/")
 	return name, name != ""
 }
 
@@ -42,15 +46,11 @@ func checkFileName(name string) error {
 	if name == "" {
 		return errors.New("empty")
 	}
-	if !utf8.ValidString(name) {
-		return errors.New("invalid UTF-8")
+	n, err := countUnits(name)
+	if err != nil {
+		return err
 	}
-	for _, r := range name {
-		if unicode.IsControl(r) || strings.ContainsRune(`"*/:<>?\|`, r) {
-			return fmt.Errorf("%q is not possible on FAT", r)
-		}
-	}
-	if n := len(utf16Units(name)); n > maxFileName {
+	if n > maxFileName {
 		return fmt.Errorf("%d UTF-16 units, more than %d", n, maxFileName)
 	}
 	// FAT drivers drop them, so that the name would not be found again, or be another file's.
@@ -58,4 +58,32 @@ func checkFileName(name string) error {
 		return fmt.Errorf("%q at the end is not possible on FAT", last)
 	}
 	return nil
+}
+
+// isPossibleStem reports whether FAT can hold a file of this name with a suffix of that length behind it.
+func isPossibleStem(stem string, suffix int) bool {
+	n, err := countUnits(stem)
+	return err == nil && n+suffix <= maxFileName
+}
+
+// countUnits gives the length of a name as FAT holds it, in UTF-16 code units, and an error for what it can't hold.
+func countUnits(name string) (n int, err error) {
+	if !utf8.ValidString(name) {
+		return 0, errors.New("invalid UTF-8")
+	}
+	for _, r := range name {
+		if unicode.IsControl(r) || isReserved(r) {
+			return 0, fmt.Errorf("%q is not possible on FAT", r)
+		}
+		n += utf16.RuneLen(r)
+	}
+	return n, nil
+}
+
+func isReserved(r rune) bool {
+	switch r {
+	case '"', '*', '/', ':', '<', '>', '?', '\\', '|':
+		return true
+	}
+	return false
 }

@@ -173,11 +173,15 @@ func utf16Units(s string) []uint16 { return utf16.Encode([]rune(s)) }
 
 // asciiLower lowers ASCII letters only, as systemd-boot does to ids and patterns.
 func asciiLower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + ('a' - 'A')
+	for i := range len(s) {
+		if lowerASCII(s[i]) == s[i] {
+			continue
 		}
+		b := []byte(s)
+		for ; i < len(b); i++ {
+			b[i] = lowerASCII(b[i])
+		}
+		return string(b)
 	}
-	return string(b)
+	return s // nearly every name
 }

@@ -69,7 +69,7 @@ func ParseName(file string) (Name, bool) {
 // A name with a counter in front of the counter is refused: systemd-boot would take
 // the first one for the counter of every id made from it.
 func ParseStem(stem string) (Name, bool) {
-	if ValidFileName(stem+entrySuffix) != nil {
+	if !isPossibleStem(stem, len(entrySuffix)) {
 		return Name{}, false
 	}
 	base, tries := splitTries(restoreCase(stem))
@@ -114,6 +114,7 @@ func ParseStubName(file string) (Name, bool) {
 // ID is the name without counter and suffix: "xen-generation-2".
 func (n Name) ID() string {
 	var b strings.Builder
+	b.Grow(len(n.Profile) + len(n.Specialisation) + len(n.Variant) + len(n.Hash) + 64)
 	b.WriteString(n.Kind.String())
 	if n.Hash == "" || len(n.Hash) == stubHashLen {
 		if n.Profile != "" {

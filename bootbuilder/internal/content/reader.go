@@ -115,11 +115,28 @@ func (r *Reader) Size(s Source) (int64, error) {
 	if size, ok := r.sizes[s]; ok {
 		return size, nil
 	}
-	file, size, err := r.Open(s)
-	if err != nil {
-		return 0, err
+	var size int64
+	var err error
+	switch {
+	case s.Boot != "":
+		var info fs.FileInfo
+		if info, err = r.boot.Stat(s.Boot); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+	case s.Made != "":
+		size = r.made[s.Made].size
+	default:
+		size, err = r.root.Size(s.Store)
 	}
-	return size, file.Close()
+	if err != nil || size == 0 { // to open it says what is wrong
+		file, _, err := r.Open(s)
+		if err != nil {
+			return 0, err
+		}
+		return r.sizes[s], file.Close()
+	}
+	r.sizes[s] = size
+	return size, nil
 }
 
 // Sum reads a file through once and remembers what it holds.

@@ -3,7 +3,6 @@ package generation
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
@@ -139,10 +138,8 @@ func (s *System) describe(p Place, stub bool) Description {
 		d.SortKey = key
 	}
 	d.Version = fmt.Sprintf("Generation %d %s", p.Name.Generation, p.Spec.Label)
-	if info, err := s.root.Stat(p.Dir); err == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			d.Version += ", built on " + time.Unix(st.Ctim.Unix()).Format(time.DateOnly)
-		}
+	if t, err := s.root.ChangeTime(p.Dir); err == nil {
+		d.Version += ", built on " + t.Format(time.DateOnly)
 	}
 	return d
 }

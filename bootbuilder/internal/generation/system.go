@@ -94,7 +94,7 @@ func (s *System) addLink(link, profile, digits string) {
 		return
 	}
 	p := Place{Name: esp.Name{Kind: esp.NixOS, Profile: profile, Generation: number}, Link: link, Dir: link}
-	toplevel, err := s.root.Resolve(link)
+	toplevel, err := s.root.ResolveLink(link)
 	if err == nil && !isToplevel(toplevel) {
 		err = fmt.Errorf("%s leads to %s, which is not a store path", s.root.Path(link), toplevel)
 	}
@@ -167,19 +167,24 @@ func (s *System) add(p Place) {
 
 // readSpec reads the boot.json of a toplevel, which may be gone.
 func (s *System) readSpec(toplevel string) (doc *bootspec.Document, skip *Skip, gone bool) {
-	if err := s.root.Exists(toplevel); err != nil {
-		return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}, errors.Is(err, fs.ErrNotExist)
-	}
 	doc, skip = s.parseSpec(toplevel)
+	if doc == nil {
+		if err := s.root.Exists(toplevel); err != nil {
+			return nil, &Skip{BootspecMissing, fmt.Errorf("%w (garbage-collected?)", err)}, errors.Is(err, fs.ErrNotExist)
+		}
+	}
 	return doc, skip, false
 }
 
 func (s *System) parseSpec(toplevel string) (*bootspec.Document, *Skip) {
 	name := path.Join(toplevel, "boot.json")
-	if err := s.inStore(toplevel, name); err != nil {
-		return nil, &Skip{BootspecInvalid, err}
+	text, err := s.root.ReadPlainFile(name, bootspec.MaxSize)
+	if err != nil { // most likely it is a link: to where?
+		if err := s.inStore(toplevel, name); err != nil {
+			return nil, &Skip{BootspecInvalid, err}
+		}
+		text, err = s.root.ReadFile(name, bootspec.MaxSize)
 	}
-	text, err := readFile(s.root, name, bootspec.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Skip{BootspecMissing, err}
 	}
@@ -251,18 +256,12 @@ func isToplevel(name string) bool {
 
 // readMachineID is the machine-id of the system below the root, or "".
 func readMachineID(root *nixroot.Root) string {
-	b, err := readFile(root, machineIDFile, 64)
+	b, err := root.ReadFile(machineIDFile, 64)
 	id := string(bytes.TrimSpace(b))
 	if err != nil || len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
 		return ""
 	}
 	return id
-}
-
-// readFile reads a whole file of at most limit bytes. One byte more is returned where there is
-// more, so that the reader of the content refuses it with its own words.
-func readFile(root *nixroot.Root, name string, limit int64) ([]byte, error) {
-	return root.ReadFile(name, limit)
 }
 
 // Spec is the bootspec of a toplevel that is a generation, or nil.

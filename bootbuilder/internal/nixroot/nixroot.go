@@ -17,6 +17,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"time"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
@@ -103,13 +104,25 @@ func (r *Root) ReadDir(name string) ([]string, error) {
 // are followed. It is meant for naming things; open the result through the root.
 //
 // What was resolved once is remembered: generations share most of what they name.
-func (r *Root) Resolve(name string) (string, error) {
+func (r *Root) Resolve(name string) (string, error) { return r.remembered(name, r.resolve) }
+
+// ResolveLink is [Root.Resolve] for what is a link, most likely: it asks the kernel once less.
+func (r *Root) ResolveLink(name string) (string, error) {
+	return r.remembered(name, func(name string) (string, error) {
+		if resolved, ok := r.follow(name); ok {
+			return resolved, nil
+		}
+		return r.resolve(name)
+	})
+}
+
+func (r *Root) remembered(name string, resolve func(string) (string, error)) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if resolved, ok := r.resolved[name]; ok {
 		return resolved, nil
 	}
-	resolved, err := r.resolve(name)
+	resolved, err := resolve(name)
 	if err == nil {
 		r.resolved[name] = resolved
 	}
@@ -180,11 +193,48 @@ func (r *Root) Exists(name string) error {
 	return unix.Close(fd)
 }
 
+// Size is the size in bytes of a regular file, which is not opened for it.
+func (r *Root) Size(name string) (int64, error) {
+	st, err := r.stat(name)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = &fs.PathError{Op: "open", Path: r.Path(name), Err: ErrNotRegular}
+	}
+	return st.Size, err
+}
+
+// ChangeTime is when the inode changed last of what name leads to.
+func (r *Root) ChangeTime(name string) (time.Time, error) {
+	st, err := r.stat(name)
+	return time.Unix(st.Ctim.Unix()), err
+}
+
+func (r *Root) stat(name string) (st unix.Stat_t, err error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	fd, err := r.openat(name, &how)
+	if err != nil {
+		return st, err
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, &st); err != nil {
+		return st, &fs.PathError{Op: "stat", Path: r.Path(name), Err: err}
+	}
+	return st, nil
+}
+
 // ReadFile reads a regular file, at most limit bytes of it and one more.
 func (r *Root) ReadFile(name string, limit int64) ([]byte, error) {
+	return r.readFile(name, limit, unix.RESOLVE_NO_MAGICLINKS)
+}
+
+// ReadPlainFile is [Root.ReadFile] of a name without any link on its way: it is an error (ELOOP) where there is one.
+func (r *Root) ReadPlainFile(name string, limit int64) ([]byte, error) {
+	return r.readFile(name, limit, unix.RESOLVE_NO_SYMLINKS)
+}
+
+func (r *Root) readFile(name string, limit int64, resolve uint64) ([]byte, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+		Resolve: unix.RESOLVE_IN_ROOT | resolve,
 	}
 	fd, err := r.openat(name, &how)
 	if err != nil {
