@@ -41,7 +41,7 @@ func build(
 	ctx context.Context, reader *content.Reader, outcomes []outcome,
 	inv *installed.Inventory, options Options, secrets *secrets,
 ) ([]outcome, []Warning, error) {
-	b := builder{reader: reader, inv: inv, options: options, planned: make(map[esp.Key]string)}
+	b := builder{reader: reader, inv: inv, options: options, planned: make(map[esp.Key]earlier)}
 	o := layout.Options{
 		Layout: options.Layout, Certificate: options.Certificate, UnverifiedInitrds: options.SignUnverifiedInitrds,
 		KeepDebug: options.KeepDebug,
@@ -111,7 +111,13 @@ type builder struct {
 	reader  *content.Reader
 	inv     *installed.Inventory
 	options Options
-	planned map[esp.Key]string // what earlier generations plan, by name: its identity
+	planned map[esp.Key]earlier // what earlier generations plan, by name
+}
+
+// earlier is a file of an earlier generation: of one name and identity there is one file.
+type earlier struct {
+	identity string
+	file     plannedFile
 }
 
 // buildOne makes one generation's files, all or none.
@@ -120,9 +126,10 @@ func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layou
 	if err != nil {
 		return nil, err
 	}
-	out := &built{Files: files}
-	identities := make(map[esp.Key]string)
-	for _, f := range files.All() {
+	all := files.All()
+	out := &built{Files: files, files: make([]plannedFile, 0, len(all))}
+	identities := make([]string, 0, len(all))
+	for _, f := range all {
 		identity, err := f.Content.Identity(ctx, b.reader)
 		if err != nil {
 			return nil, generation.Skipped(PayloadMissing, err)
@@ -130,19 +137,21 @@ func (b *builder) buildOne(ctx context.Context, g generation.Generation, o layou
 		if f.Kind == KindImage && f.ByContent && o.Layout == LayoutShared {
 			identity = f.Name // two store paths may hold the same Xen
 		}
-		key := esp.KeyOf(f.Name)
-		if other, ok := b.planned[key]; ok && other != identity {
+		other, ok := b.planned[esp.KeyOf(f.Name)]
+		if ok && other.identity != identity {
 			return nil, generation.Skipped(Collision, fmt.Errorf("%s would have to hold two different contents", b.inv.Boot.Path(f.Name)))
 		}
-		identities[key] = identity
-		p, err := b.compare(ctx, f, files.Pending)
-		if err != nil {
-			return nil, err
+		p := other.file
+		if !ok {
+			if p, err = b.compare(ctx, f, files.Pending); err != nil {
+				return nil, err
+			}
 		}
 		out.files = append(out.files, p)
+		identities = append(identities, identity)
 	}
-	for key, identity := range identities {
-		b.planned[key] = identity
+	for i, p := range out.files {
+		b.planned[esp.KeyOf(p.Name)] = earlier{identities[i], p}
 	}
 	return out, nil
 }
@@ -153,6 +162,12 @@ var errHandWritten = errors.New("a hand-written entry has this name")
 // compare decides whether a file has to be written.
 func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (plannedFile, error) {
 	p := plannedFile{File: f}
+	if text, ok := f.Content.(content.Text); ok {
+		if have := b.inv.Text(f.Name); have != nil && text.Is(have) {
+			p.state, p.size = same, int64(len(have))
+			return p, nil
+		}
+	}
 	boot := b.inv.Boot
 	info, err := boot.Stat(f.Name)
 	switch {

@@ -55,10 +55,7 @@ func isStranger(g generation.Generation) bool {
 
 // selectors are NixOS' own entries and stubs on $BOOT.
 func selectors(inv *installed.Inventory, target Target, from Source) []generation.Selector {
-	there := func(name string) bool {
-		info, err := target.Boot.Stat(name)
-		return name != "" && err == nil && info.Mode().IsRegular() && info.Size() > 0
-	}
+	there := func(name string) bool { return name != "" && inv.Holds(target.Boot, name) }
 	uki := func(name string) (string, error) {
 		image, err := menu.ReadImage(target.Boot, name)
 		if err != nil {

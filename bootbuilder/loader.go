@@ -226,7 +226,7 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 				}
 				e.Dead = own.Broken != nil
 			}
-			e.Hidden = e.Hidden || hidden(fsys, i)
+			e.Hidden = e.Hidden || hidden(inv, fsys, i)
 			if e.Kind == nextboot.Stub {
 				e.Dead = e.Dead || deadStub(fsys, i)
 			}
@@ -266,7 +266,7 @@ func kindOf(i menu.Item) nextboot.Kind {
 
 // hidden reports whether systemd-boot leaves an item out of its menu: one that it can't read, or an
 // entry whose program is missing.
-func hidden(fsys esp.FS, i menu.Item) bool {
+func hidden(inv *installed.Inventory, fsys esp.FS, i menu.Item) bool {
 	if i.Err != nil {
 		return true
 	}
@@ -282,7 +282,7 @@ func hidden(fsys esp.FS, i menu.Item) bool {
 		if !ok {
 			return true
 		}
-		_, err := fsys.Stat(name)
+		err := inv.Exists(fsys, name)
 		return err != nil && !menu.Unreadable(err)
 	}
 	return true

@@ -98,13 +98,19 @@ func toWrite(outcomes []outcome) []plannedFile {
 // for. An entry belongs to a toplevel: one whose toplevel is gone, or is no generation any
 // more, is not kept.
 func toKeep(outcomes []outcome, inv *installed.Inventory) []installed.Entry {
+	var keepers []outcome // few, most of the time
+	for _, o := range outcomes {
+		if keeps(o) {
+			keepers = append(keepers, o)
+		}
+	}
 	var kept []installed.Entry
 	for _, e := range inv.Entries {
 		if e.Broken != nil && !menu.Unreadable(e.Broken) {
 			continue
 		}
-		for _, o := range outcomes {
-			if keeps(o) && isEntryOf(e, o.Generation) && !hasBuilt(outcomes, e) {
+		for _, o := range keepers {
+			if isEntryOf(e, o.Generation) && !hasBuilt(outcomes, e) {
 				kept = append(kept, e)
 				break
 			}

@@ -9,17 +9,22 @@ import (
 // object is a JSON object of a checked tree, with the JSON path that leads to it.
 type object struct {
 	path    string
-	members map[string]gjson.Result
+	members []member // few: no key is there twice
+}
+
+type member struct {
+	key   string
+	value gjson.Result
 }
 
 func newObject(path string, v gjson.Result) (object, error) {
 	if !v.IsObject() {
 		return object{}, wrongType(path, v, "an object")
 	}
-	o := object{path: path, members: make(map[string]gjson.Result)}
+	o := object{path: path, members: make([]member, 0, 8)}
 	// A walk, not gjson's paths: in those, dots and wildcards of a key mean something else.
 	v.ForEach(func(key, value gjson.Result) bool {
-		o.members[key.Str] = value
+		o.members = append(o.members, member{key.Str, value})
 		return true
 	})
 	return o, nil
@@ -35,8 +40,17 @@ func wrongType(path string, v gjson.Result, want string) error {
 
 // has reports whether the object has the key; null counts.
 func (o object) has(key string) bool {
-	_, ok := o.members[key]
+	_, ok := o.get(key)
 	return ok
+}
+
+func (o object) get(key string) (gjson.Result, bool) {
+	for i := range o.members {
+		if o.members[i].key == key {
+			return o.members[i].value, true
+		}
+	}
+	return gjson.Result{}, false
 }
 
 // fields reads values out of objects and keeps the first error. After one it only returns
@@ -60,7 +74,7 @@ func (f *fields) require(o object, keys ...string) {
 
 // str returns a string that passes the rule, "" where the key is absent.
 func (f *fields) str(o object, key string, rule func(string) string) string {
-	v, ok := o.members[key]
+	v, ok := o.get(key)
 	if !ok || f.err != nil {
 		return ""
 	}
@@ -82,7 +96,7 @@ func (f *fields) item(path string, v gjson.Result, rule func(string) string) str
 // list returns a list of strings that pass the rule, nil where the key is absent
 // or the list is empty.
 func (f *fields) list(o object, key string, rule func(string) string) []string {
-	v, ok := o.members[key]
+	v, ok := o.get(key)
 	if !ok || f.err != nil {
 		return nil
 	}
@@ -102,7 +116,7 @@ func (f *fields) list(o object, key string, rule func(string) string) []string {
 // object returns an object without members where the key is absent.
 func (f *fields) object(o object, key string) object {
 	path := join(o.path, key)
-	v, ok := o.members[key]
+	v, ok := o.get(key)
 	if !ok || f.err != nil {
 		return object{path: path}
 	}

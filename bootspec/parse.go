@@ -2,7 +2,6 @@ package bootspec
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -79,11 +78,12 @@ func (f *fields) specialisations(o object, level int) []Specialisation {
 		f.fail(children.path, fmt.Sprintf("specialisations lie more than %d levels deep", MaxSpecialisationDepth))
 	}
 	var list []Specialisation
-	for _, name := range slices.Sorted(maps.Keys(children.members)) {
+	sorted := slices.SortedFunc(slices.Values(children.members), func(a, b member) int { return strings.Compare(a.key, b.key) })
+	for _, m := range sorted {
 		if f.err != nil {
 			return nil
 		}
-		list = append(list, f.specialisation(join(children.path, name), name, children.members[name], level+1))
+		list = append(list, f.specialisation(join(children.path, m.key), m.key, m.value, level+1))
 	}
 	return list
 }

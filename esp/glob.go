@@ -14,8 +14,22 @@ import (
 // of a set, `\` takes the next character as it is. ASCII letters match in either case.
 // There is no negation of a set; a set that is not closed and a `\` at the end match nothing.
 func MatchPattern(pattern, id string) bool {
+	if isPlain(pattern) { // nearly every value: a menu is gone through for each
+		return len(pattern) == len(id) && asciiLower(pattern) == asciiLower(id)
+	}
 	p, ok := compilePattern(asciiLower(pattern))
 	return ok && p.match(utf16Units(asciiLower(id)))
+}
+
+// isPlain reports whether a pattern is ASCII and has nothing special in it.
+func isPlain(pattern string) bool {
+	for i := range len(pattern) {
+		switch c := pattern[i]; {
+		case c >= utf8.RuneSelf, c == '*', c == '?', c == '[', c == '\\':
+			return false
+		}
+	}
+	return true
 }
 
 // IsGlob reports whether a value can match more than one id. What [EscapePattern] returns

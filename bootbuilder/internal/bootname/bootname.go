@@ -2,6 +2,7 @@ package bootname
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"strings"
@@ -64,30 +65,30 @@ func HashLen(k Kind) int {
 }
 
 // Short is the part of a sum that goes into a name of this kind.
-func Short(k Kind, sum [sha256.Size]byte) string { return fmt.Sprintf("%x", sum[:HashLen(k)]) }
+func Short(k Kind, sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:HashLen(k)]) }
 
 // Path is the file's name on $BOOT.
 func (n Name) Path() string {
 	switch n.Kind {
 	case Config:
-		return path.Join(Payload, n.ID+dashed(n.Hash)+".cfg")
+		return Payload + "/" + n.ID + dashed(n.Hash) + ".cfg"
 	case SharedImage:
-		return path.Join(Payload, "xen"+dashed(n.Version)+dashed(n.Hash)+".efi")
+		return Payload + "/xen" + dashed(n.Version) + dashed(n.Hash) + ".efi"
 	case EmbeddedImage:
 		if n.Script {
-			return path.Join(NixOS, n.ID+".efi")
+			return NixOS + "/" + n.ID + ".efi"
 		}
-		return path.Join(Payload, n.ID+dashed(n.Hash)+".efi")
+		return Payload + "/" + n.ID + dashed(n.Hash) + ".efi"
 	case UnifiedImage:
 		tries := ""
 		if n.Tries != nil {
 			tries = n.Tries.String()
 		}
-		return path.Join(Unified, n.ID+dashed(n.Hash)+tries+".efi")
+		return Unified + "/" + n.ID + dashed(n.Hash) + tries + ".efi"
 	case Ramdisk:
-		return path.Join(Payload, "initrd-"+n.Hash+".img")
+		return Payload + "/initrd-" + n.Hash + ".img"
 	}
-	return path.Join(Payload, n.Store+".efi")
+	return Payload + "/" + n.Store + ".efi"
 }
 
 func dashed(s string) string {
@@ -174,7 +175,7 @@ func ConfigID(id string) string {
 }
 
 // Entry is the type #1 entry with this id.
-func Entry(id string) string { return path.Join(Entries, id+".conf") }
+func Entry(id string) string { return Entries + "/" + id + ".conf" }
 
 // FromStore is what a file of the store is called on $BOOT, without its suffix: nixpkgs'
 // systemd-boot-builder joins the store path's name and the file's
@@ -196,5 +197,5 @@ func FromStore(resolved string) (string, error) {
 // ByInstaller is where systemd-boot-builder puts a file of the store.
 func ByInstaller(resolved string) (string, error) {
 	stem, err := FromStore(resolved)
-	return path.Join(NixOS, stem+".efi"), err
+	return NixOS + "/" + stem + ".efi", err
 }

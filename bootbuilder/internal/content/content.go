@@ -47,7 +47,12 @@ func (t Text) Same(_ context.Context, r *Reader, name string) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	return bytes.Equal(bytes.TrimRight(have, "\n"), bytes.TrimRight(t, "\n")), nil
+	return t.Is(have), nil
+}
+
+// Is compares the text with one that was read, as Same does.
+func (t Text) Is(have []byte) bool {
+	return bytes.Equal(bytes.TrimRight(have, "\n"), bytes.TrimRight(t, "\n"))
 }
 
 // Copy is a file as it is.

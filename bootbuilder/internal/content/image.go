@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
@@ -109,8 +110,13 @@ type probe struct {
 	err     error
 }
 
+type probeKey struct {
+	base     Source
+	sections string
+}
+
 func (r *Reader) probe(base Source, sections []string) (probe, error) {
-	key := fmt.Sprint(base, sections)
+	key := probeKey{base, strings.Join(sections, " ")}
 	if p, ok := r.probes[key]; ok {
 		return p, p.err
 	}

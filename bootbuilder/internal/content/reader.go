@@ -46,7 +46,7 @@ type Reader struct {
 	sums     map[Source]Sum
 	sizes    map[Source]int64
 	names    map[string]string // store paths, resolved
-	probes   map[string]probe
+	probes   map[probeKey]probe
 	made     map[string]made
 	stripped map[Source]Source
 }
@@ -56,7 +56,7 @@ func NewReader(root *nixroot.Root, boot esp.FS) *Reader {
 	return &Reader{
 		root: root, boot: boot,
 		sums: make(map[Source]Sum), sizes: make(map[Source]int64),
-		names: make(map[string]string), probes: make(map[string]probe), made: make(map[string]made), stripped: make(map[Source]Source),
+		names: make(map[string]string), probes: make(map[probeKey]probe), made: make(map[string]made), stripped: make(map[Source]Source),
 	}
 }
 

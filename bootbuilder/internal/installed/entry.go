@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -31,6 +30,9 @@ type Entry struct {
 	Toplevel string
 	// Broken is the first thing that keeps it from booting; nil if nothing does.
 	Broken error
+
+	name       esp.Name // what the id says
+	configFile string   // the xen.cfg of its own, "" for one in the image
 }
 
 // Entry is the type #1 entry, or nil for a type #2 image.
@@ -67,7 +69,7 @@ const maxConfig = 64 << 10
 
 // read makes an entry of an item that is ours. One that has a name of ours only is strange; of any
 // other, all is nil.
-func read(fsys esp.FS, i menu.Item) (*Entry, *Strange, error) {
+func (f files) read(fsys esp.FS, i menu.Item) (*Entry, *Strange, error) {
 	if strings.EqualFold(path.Dir(i.File), bootname.Unified) {
 		n, ok := bootname.Parse(i.File)
 		if !ok {
@@ -80,16 +82,16 @@ func read(fsys esp.FS, i menu.Item) (*Entry, *Strange, error) {
 	if !ok || n.Kind != esp.Xen {
 		return nil, nil, nil
 	}
-	return readEntry(fsys, i, n)
+	return f.readEntry(fsys, i, n)
 }
 
 // errEmpty is of an entry that a run made and did not live to fill.
 var errEmpty = errors.New("is empty, left by a run that was cut off")
 
 // readEntry reads an entry xen-*.conf.
-func readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange, error) {
+func (f files) readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange, error) {
 	place := Place{fsys, i.File}
-	e := &Entry{Item: i, FS: fsys, ID: n.ID(), Layout: layout.Shared}
+	e := &Entry{Item: i, FS: fsys, ID: n.ID(), Layout: layout.Shared, name: n}
 	if i.Err == nil && len(bytes.TrimSpace(i.Text)) == 0 {
 		e.Broken = fmt.Errorf("%s %w", place.Path(), errEmpty)
 		return e, nil, nil
@@ -101,24 +103,24 @@ func readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange, error) {
 	image, ok := esp.BootPath(efi)
 	name, ours := bootname.Parse(image)
 	if !ok || !ours {
-		return nil, &Strange{place, startsSomething(fsys, i.Entry)}, nil
+		return nil, &Strange{place, f.startsSomething(fsys, i.Entry)}, nil
 	}
 	e.Image, e.Refs = image, []string{image}
 	if name.Kind == bootname.SharedImage {
-		e.readShared()
+		e.readShared(f)
 	} else {
 		e.Layout = layout.Embedded
-		e.readEmbedded()
+		e.readEmbedded(f)
 	}
 	e.findToplevel()
 	return e, nil, nil
 }
 
 // startsSomething tells a hand-written entry from a damaged one of ours: what it names is there.
-func startsSomething(fsys esp.FS, e *esp.Entry) bool {
+func (f files) startsSomething(fsys esp.FS, e *esp.Entry) bool {
 	for _, key := range []string{"efi", "linux", "uki"} {
 		value, _ := e.Get(key)
-		if name, ok := esp.BootPath(value); ok && readable(fsys, name) == nil {
+		if name, ok := esp.BootPath(value); ok && f.readable(fsys, name) == nil {
 			return true
 		}
 	}
@@ -128,6 +130,7 @@ func startsSomething(fsys esp.FS, e *esp.Entry) bool {
 // readUnified reads an image in EFI/Linux. One without .config is not ours.
 func readUnified(fsys esp.FS, i menu.Item, n bootname.Name) (*Entry, *Strange) {
 	e := &Entry{Item: i, FS: fsys, ID: n.ID, Layout: layout.Unified, Image: i.File, Refs: []string{i.File}}
+	e.name, _ = esp.ParseStem(n.ID)
 	if i.Err != nil {
 		// A damaged image of our name: nobody else makes that name.
 		e.Broken = i.Err
@@ -146,25 +149,25 @@ func readUnified(fsys esp.FS, i menu.Item, n bootname.Name) (*Entry, *Strange) {
 }
 
 // readShared follows -cfg= to the xen.cfg, and from there to kernel and ramdisk.
-func (e *Entry) readShared() {
+func (e *Entry) readShared(f files) {
 	cfg, ok := strings.CutPrefix(e.Entry().Options(), layout.ConfigOption)
 	if !ok || cfg == "" || strings.ContainsAny(cfg, " /\\") {
 		e.Broken = fmt.Errorf("%s: options name no xen.cfg", e.FS.Path(e.File))
 		return
 	}
 	name := path.Join(path.Dir(e.Image), cfg)
-	e.Refs = append(e.Refs, name)
+	e.Refs, e.configFile = append(e.Refs, name), name
 	if e.Config, e.Broken = esp.ReadFile(e.FS, name, maxConfig); e.Broken != nil {
 		return
 	}
-	if e.Broken = readable(e.FS, e.Image); e.Broken == nil {
+	if e.Broken = f.readable(e.FS, e.Image); e.Broken == nil {
 		e.decode()
 	}
-	e.follow()
+	e.follow(f)
 }
 
 // readEmbedded reads the .config section, and follows it to kernel and ramdisk.
-func (e *Entry) readEmbedded() {
+func (e *Entry) readEmbedded(f files) {
 	image, err := menu.ReadImage(e.FS, e.Image)
 	if err != nil {
 		e.Broken = err
@@ -177,7 +180,7 @@ func (e *Entry) readEmbedded() {
 	}
 	e.Config = config
 	e.decode()
-	e.follow()
+	e.follow(f)
 }
 
 // decode reads the xen.cfg as Xen does.
@@ -189,7 +192,7 @@ func (e *Entry) decode() {
 }
 
 // follow notes the files that the xen.cfg names and looks whether they are there.
-func (e *Entry) follow() {
+func (e *Entry) follow(f files) {
 	for _, name := range []string{e.Cfg.Kernel, e.Cfg.Ramdisk, e.Cfg.DTB} {
 		if name == "" {
 			continue
@@ -202,7 +205,7 @@ func (e *Entry) follow() {
 			return
 		}
 		e.Refs = append(e.Refs, file)
-		if err := readable(e.FS, file); err != nil && e.Broken == nil {
+		if err := f.readable(e.FS, file); err != nil && e.Broken == nil {
 			e.Broken = err
 		}
 	}
@@ -244,17 +247,3 @@ func fromConfig(name, image string) (string, bool) {
 
 // FromConfig is the file on $BOOT that a name in the entry's xen.cfg means.
 func (e Entry) FromConfig(name string) (string, bool) { return fromConfig(name, e.Image) }
-
-// readable looks whether a file is there and holds something.
-func readable(fsys esp.FS, name string) error {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.Size() == 0 {
-		err = &fs.PathError{Op: "read", Path: fsys.Path(name), Err: errors.New("file is empty")}
-	}
-	return err
-}

@@ -51,6 +51,8 @@ type Inventory struct {
 
 	// Menu is everything that systemd-boot would look at on $BOOT, ESPMenu on the ESP beside it.
 	Menu, ESPMenu []menu.Item
+	files         files
+	texts         map[esp.Key][]byte // of our entries on $BOOT and their xen.cfg
 	// needed is what entries of others rely on, by file on $BOOT.
 	needed      map[esp.Key]bool
 	neededOnESP map[esp.Key]bool // the same for the ESP beside $BOOT
@@ -109,7 +111,10 @@ func (inv *Inventory) Unified(id, hash string) string {
 
 // Read takes stock of $BOOT and, where that is another file system, of the ESP.
 func Read(espFS, boot esp.FS) (*Inventory, error) {
-	inv := &Inventory{Boot: boot, needed: make(map[esp.Key]bool), neededOnESP: make(map[esp.Key]bool)}
+	inv := &Inventory{
+		Boot: boot, needed: make(map[esp.Key]bool), neededOnESP: make(map[esp.Key]bool),
+		files: make(files), texts: make(map[esp.Key][]byte),
+	}
 	var err error
 	if inv.Menu, err = menu.Read(boot); err != nil {
 		return nil, err
@@ -121,6 +126,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 		return nil, err
 	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
+	inv.findTexts()
 	inv.Payload = slices.DeleteFunc(inv.Payload, inv.isStrange)
 	inv.neededByOthers(boot, inv.Menu, inv.Entries, inv.needed)
 	if espFS == boot {
@@ -161,7 +167,7 @@ func (inv *Inventory) payload(fsys esp.FS, into *[]Place) error {
 // entries tells our entries from others that have such names.
 func (inv *Inventory) entries(fsys esp.FS, items []menu.Item, into *[]Entry) {
 	for _, i := range items {
-		e, strange, err := read(fsys, i)
+		e, strange, err := inv.files.read(fsys, i)
 		switch {
 		case menu.Unreadable(err):
 			inv.Unread = err
@@ -172,9 +178,7 @@ func (inv *Inventory) entries(fsys esp.FS, items []menu.Item, into *[]Entry) {
 		}
 	}
 	slices.SortStableFunc(*into, func(a, b Entry) int {
-		first, _ := esp.ParseStem(a.ID)
-		second, _ := esp.ParseStem(b.ID)
-		return first.Compare(second)
+		return a.name.Compare(b.name)
 	})
 }
 

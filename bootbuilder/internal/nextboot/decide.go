@@ -23,10 +23,8 @@ func Decide(in Input) Decision {
 		made:     in.Conf != nil,
 		d:        Decision{Default: -1, Trial: -1},
 	}
-	for _, b := range p.variants {
-		p.menus = append(p.menus, b.menu(in.After))
-	}
-	p.d.Before = Starts(in.Conf, in.Vars, in.Before, in.Version)
+	p.menus = p.r.afters
+	p.d.Before = startsIn(in.Conf, in.Vars, p.variants, p.r.befores)
 	p.plan()
 	p.finish()
 	return p.d

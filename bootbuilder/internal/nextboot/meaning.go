@@ -25,16 +25,24 @@ type resolver struct {
 	main   behaviour
 	before []row // as systemd-boot orders them
 	after  []row
-	gens   []Generation   // those of the input, then one for each NixOS entry that belongs to none of them
-	known  int            // how many are of the input
-	owner  map[string]int // the generation of each NixOS entry, by its id
-	xens   map[string]int // the generation of each Xen entry to come, by its id
+	// The same as each variant of systemd-boot orders them, the most likely first.
+	befores, afters [][]row
+	gens            []Generation   // those of the input, then one for each NixOS entry that belongs to none of them
+	known           int            // how many are of the input
+	owner           map[string]int // the generation of each NixOS entry, by its id
+	xens            map[string]int // the generation of each Xen entry to come, by its id
 }
 
 func newResolver(in Input) *resolver {
-	r := &resolver{main: in.Version.behaviours()[0], gens: slices.Clone(in.Generations), known: len(in.Generations),
+	variants := in.Version.behaviours()
+	r := &resolver{main: variants[0], gens: slices.Clone(in.Generations), known: len(in.Generations),
 		owner: map[string]int{}, xens: map[string]int{}}
-	r.before, r.after = r.main.menu(in.Before), r.main.menu(in.After)
+	r.befores = menus(variants, in.Before)
+	r.afters = r.befores
+	if !slices.Equal(in.Before, in.After) {
+		r.afters = menus(variants, in.After)
+	}
+	r.before, r.after = r.befores[0], r.afters[0]
 	for i, g := range r.gens {
 		for _, file := range g.NixOS {
 			addFirst(r.owner, file, i)

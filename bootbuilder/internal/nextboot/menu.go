@@ -120,14 +120,42 @@ func (b behaviour) menu(entries []Entry) []row {
 			list = append(list, b.row(e))
 		}
 	}
+	return inOrder(list)
+}
+
+func inOrder(list []row) []row {
 	slices.SortFunc(list, func(x, y row) int {
-		return cmp.Or(compareRows(x, y), compareBool(y.image, x.image), cmp.Compare(x.File, y.File))
+		if c := compareRows(&x, &y); c != 0 {
+			return c
+		}
+		return cmp.Or(compareBool(y.image, x.image), cmp.Compare(x.File, y.File))
 	})
 	return list
 }
 
+// menus is a menu as each variant of systemd-boot shows it.
+func menus(variants []behaviour, entries []Entry) [][]row {
+	list := [][]row{variants[0].menu(entries)}
+	for _, b := range variants[1:] {
+		list = append(list, b.again(list[0]))
+	}
+	return list
+}
+
+// again is a menu as another variant shows it: no more than ids differ, and those of few entries.
+func (b behaviour) again(menu []row) []row {
+	if !slices.ContainsFunc(menu, func(r row) bool { return b.id(r.Entry) != r.id }) {
+		return menu
+	}
+	list := slices.Clone(menu)
+	for i := range list {
+		list[i].id = b.id(list[i].Entry)
+	}
+	return inOrder(list)
+}
+
 // compareRows is boot_entry_compare.
-func compareRows(x, y row) int {
+func compareRows(x, y *row) int {
 	if c := compareBool(x.Bad(), y.Bad()); c != 0 {
 		return c
 	}

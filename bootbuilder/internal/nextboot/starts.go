@@ -76,11 +76,7 @@ func (s Start) Reason() string {
 // Starts says which one entry of a menu systemd-boot starts, given loader.conf's text (nil for no file).
 func Starts(conf []byte, vars Vars, menu []Entry, v Version) Start {
 	variants := v.behaviours()
-	menus := make([][]row, len(variants))
-	for i, b := range variants {
-		menus[i] = b.menu(menu)
-	}
-	return startsIn(conf, vars, variants, menus)
+	return startsIn(conf, vars, variants, menus(variants, menu))
 }
 
 // startsIn is [Starts] for menus that are in order already, one for each variant of systemd-boot.

@@ -11,7 +11,8 @@ import (
 // character only ends a segment.
 func compareVersions(a, b string) int {
 	for {
-		a, b = strings.TrimLeftFunc(a, notInVersion), strings.TrimLeftFunc(b, notInVersion)
+		segment(&a, notInVersion)
+		segment(&b, notInVersion)
 		if c := skipMark(&a, &b, '~'); c != 0 {
 			return c
 		}
@@ -71,6 +72,6 @@ func startsWith(s string, class func(byte) bool) bool { return s != "" && class(
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
-func notInVersion(r rune) bool {
-	return r >= 0x80 || !isDigit(byte(r)) && !isLetter(byte(r)) && r != '~' && r != '-' && r != '^' && r != '.'
+func notInVersion(c byte) bool {
+	return !isDigit(c) && !isLetter(c) && c != '~' && c != '-' && c != '^' && c != '.'
 }

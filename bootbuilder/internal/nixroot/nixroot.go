@@ -14,7 +14,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -248,20 +247,17 @@ func (r *Root) readFile(name string, limit int64, resolve uint64) ([]byte, error
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, &fs.PathError{Op: "open", Path: r.Path(name), Err: ErrNotRegular}
 	}
-	b := make([]byte, 0, min(st.Size, limit)+1)
-	for int64(len(b)) <= limit {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, int(min(limit+1-int64(len(b)), 64<<10)))
-		}
-		n, err := unix.Read(fd, b[len(b):cap(b)])
+	b := make([]byte, min(st.Size, limit+1))
+	for n := 0; n < len(b); {
+		m, err := unix.Read(fd, b[n:])
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return nil, &fs.PathError{Op: "read", Path: r.Path(name), Err: err}
-		case n == 0:
-			return b, nil
+		case m == 0: // it was cut meanwhile
+			return b[:n], nil
 		default:
-			b = b[:len(b)+n]
+			n += m
 		}
 	}
 	return b, nil
