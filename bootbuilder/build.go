@@ -55,7 +55,7 @@ func build(
 			return secrets.run(ctx, reader, g)
 		}
 	}
-	var done []outcome
+	done := make([]outcome, 0, len(outcomes))
 	var warnings []Warning
 	unsigned := false // a machine that can't have the layout
 	for _, out := range outcomes {

@@ -19,7 +19,7 @@ func choose(found []generation.Generation, options Options, root *nixroot.Root, 
 		return nil, err
 	}
 	within := withinLimit(found, options.Limit)
-	var outcomes []outcome
+	outcomes := make([]outcome, 0, len(found))
 	for i, g := range found {
 		o := outcome{Generation: g, skip: g.Skip, isDefault: i == meant}
 		switch {

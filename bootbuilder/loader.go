@@ -84,7 +84,7 @@ func installedLoader(espFS esp.FS) nextboot.Version {
 // unread reports whether something in the menu could not be read: it may be what is started now, so that nobody can
 // tell what is right.
 func unread(inv *installed.Inventory) bool {
-	return slices.ContainsFunc(append(slices.Clone(inv.Menu), inv.ESPMenu...), func(i menu.Item) bool { return menu.Unreadable(i.Err) })
+	return slices.ContainsFunc(inv.Menu, menu.Item.Unreadable) || slices.ContainsFunc(inv.ESPMenu, menu.Item.Unreadable)
 }
 
 func policyOf(m DefaultMode) nextboot.Policy {
@@ -157,13 +157,11 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 
 // mains are the outcomes of generations, without their variants: as many as generations were found.
 func mains(outcomes []outcome) []outcome {
-	var list []outcome
-	for _, o := range outcomes {
-		if o.variant.Name == "" {
-			list = append(list, o)
-		}
+	isVariant := func(o outcome) bool { return o.variant.Name != "" }
+	if !slices.ContainsFunc(outcomes, isVariant) {
+		return outcomes
 	}
-	return list
+	return slices.DeleteFunc(slices.Clone(outcomes), isVariant)
 }
 
 // plannedEntry is the entry that a generation will have.
@@ -188,7 +186,7 @@ type menuList struct {
 }
 
 func newMenuList(entries []nextboot.Entry) menuList {
-	m := menuList{at: make(map[esp.Key]int, len(entries))}
+	m := menuList{entries: make([]nextboot.Entry, 0, len(entries)), at: make(map[esp.Key]int, len(entries))}
 	for _, e := range entries {
 		m.entries = append(m.entries, e)
 		if key := esp.KeyOf(e.File); m.at[key] == 0 {
@@ -211,10 +209,12 @@ func (m *menuList) replace(e nextboot.Entry) {
 
 // menuOf is what systemd-boot has to choose from, on both file systems.
 func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
-	var list []nextboot.Entry
-	ours := make(map[installed.Place]installed.Entry)
-	for _, e := range append(append([]installed.Entry(nil), inv.Entries...), inv.Astray...) {
-		ours[e.Place()] = e
+	list := make([]nextboot.Entry, 0, len(inv.Menu)+len(inv.ESPMenu))
+	ours := make(map[installed.Place]*installed.Entry, len(inv.Entries))
+	for _, entries := range [][]installed.Entry{inv.Entries, inv.Astray} {
+		for i := range entries {
+			ours[entries[i].Place()] = &entries[i]
+		}
 	}
 	add := func(fsys esp.FS, items []menu.Item) {
 		for _, i := range items {

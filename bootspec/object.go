@@ -2,6 +2,7 @@ package bootspec
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 )
@@ -21,7 +22,8 @@ func newObject(path string, v gjson.Result) (object, error) {
 	if !v.IsObject() {
 		return object{}, wrongType(path, v, "an object")
 	}
-	o := object{path: path, members: make([]member, 0, 8)}
+	// No more than it has colons, and rarely more than eight: colons of what is inside count, too.
+	o := object{path: path, members: make([]member, 0, min(strings.Count(v.Raw, ":"), 8))}
 	// A walk, not gjson's paths: in those, dots and wildcards of a key mean something else.
 	v.ForEach(func(key, value gjson.Result) bool {
 		o.members = append(o.members, member{key.Str, value})

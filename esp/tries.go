@@ -54,6 +54,9 @@ func CutTries(file string) (string, *Tries) {
 	for _, suffix := range []string{entrySuffix, stubSuffix} {
 		if stem, ok := cutSuffix(file, suffix); ok {
 			base, tries := splitTries(stem)
+			if tries == nil {
+				return file, nil
+			}
 			return base + file[len(stem):], tries
 		}
 	}

@@ -103,12 +103,12 @@ func dashed(s string) string {
 func Parse(name string) (Name, bool) {
 	dir, base := path.Split(name)
 	stem := strings.TrimSuffix(base, path.Ext(base))
-	switch esp.KeyOf(strings.TrimSuffix(dir, "/")) {
-	case esp.KeyOf(Payload):
+	switch dir = strings.TrimSuffix(dir, "/"); {
+	case esp.SameName(dir, Payload):
 		return parsePayload(base, stem)
-	case esp.KeyOf(NixOS):
+	case esp.SameName(dir, NixOS):
 		return parseScript(base, stem)
-	case esp.KeyOf(Unified):
+	case esp.SameName(dir, Unified):
 		return parseUnified(base)
 	}
 	return Name{}, false

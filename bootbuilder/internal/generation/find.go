@@ -40,8 +40,8 @@ func (s *System) FromSelectors(selectors []Selector) Found {
 	if !s.Links {
 		s = s.withToplevels(selectors)
 	}
-	f := Found{Selecting: len(selectors) > 0}
-	chosen := make(map[int][]Selector) // by place
+	f := Found{Selecting: len(selectors) > 0, Generations: make([]Generation, 0, len(selectors))}
+	chosen := make([][]Selector, len(s.Places))
 	var late []Selector
 	// Those whose name says which of the places with their toplevel they mean come first.
 	for _, sel := range selectors {
@@ -149,7 +149,7 @@ func isWord(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' |
 
 // nearest chooses among the places of one toplevel: by the number in the entry's version, then one
 // that nothing has selected yet, then the newest.
-func (s *System) nearest(sel Selector, places []int, chosen map[int][]Selector) int {
+func (s *System) nearest(sel Selector, places []int, chosen [][]Selector) int {
 	number := NumberIn(sel.Version)
 	numbered := -1
 	for _, i := range slices.Backward(places) {
@@ -257,15 +257,16 @@ func (f *Found) finish() {
 			g.Skip = &Skip{Collision, fmt.Errorf("its Xen entry %s would be that of %s too", g.ID, other)}
 		}
 	}
-	all := f.Generations
-	f.Generations = nil
-	for _, g := range all {
-		if _, taken := first[esp.KeyOf(g.ID)]; taken && g.SelectsNothing() {
-			f.PassedOver = append(f.PassedOver, g)
-			continue
+	f.Generations = slices.DeleteFunc(f.Generations, func(g Generation) bool {
+		if !g.SelectsNothing() {
+			return false
 		}
-		f.Generations = append(f.Generations, g)
-	}
+		_, taken := first[esp.KeyOf(g.ID)]
+		if taken {
+			f.PassedOver = append(f.PassedOver, g)
+		}
+		return taken
+	})
 }
 
 // SelectsNothing reports whether an entry or stub leads to no generation.

@@ -34,7 +34,7 @@ type Files struct {
 // Selectors reads NixOS' entries and stubs out of the menu. uki gives the command line of an image
 // that a type #1 entry names.
 func Selectors(items []menu.Item, from Source, there func(file string) bool, uki func(file string) (string, error)) []Selector {
-	var list []Selector
+	list := make([]Selector, 0, len(items))
 	for _, i := range items {
 		entry, isEntry := esp.ParseName(i.Base())
 		stub, isStub := esp.ParseStubName(i.Base())

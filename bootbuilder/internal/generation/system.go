@@ -177,7 +177,7 @@ func (s *System) readSpec(toplevel string) (doc *bootspec.Document, skip *Skip, 
 }
 
 func (s *System) parseSpec(toplevel string) (*bootspec.Document, *Skip) {
-	name := path.Join(toplevel, "boot.json")
+	name := toplevel + "/boot.json"
 	text, err := s.root.ReadPlainFile(name, bootspec.MaxSize)
 	if err != nil { // most likely it is a link: to where?
 		if err := s.inStore(toplevel, name); err != nil {

@@ -16,10 +16,10 @@ import (
 // isAlias reports whether a file among the payload is what is left of one of ours.
 func isAlias(fsys esp.FS, name string) bool {
 	base := path.Base(name)
-	switch esp.KeyOf(path.Dir(name)) {
-	case esp.KeyOf(bootname.Payload):
+	switch dir := path.Dir(name); {
+	case esp.SameName(dir, bootname.Payload):
 		return esp.IsShortName(base)
-	case esp.KeyOf(bootname.NixOS), esp.KeyOf(bootname.Unified):
+	case esp.SameName(dir, bootname.NixOS), esp.SameName(dir, bootname.Unified):
 		return esp.IsShortNameOf(base, "xen-", "efi") && oursInside(fsys, name)
 	}
 	return false

@@ -13,7 +13,6 @@ package installed
 import (
 	"errors"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -87,9 +86,11 @@ func (inv *Inventory) Working(name string) bool {
 
 // Unreadable is the error of something of ours that could not be read, if there is any.
 func (inv *Inventory) Unreadable() error {
-	for _, e := range append(slices.Clone(inv.Entries), inv.Astray...) {
-		if menu.Unreadable(e.Broken) {
-			return e.Broken
+	for _, entries := range [][]Entry{inv.Entries, inv.Astray} {
+		for i := range entries {
+			if err := entries[i].Broken; menu.Unreadable(err) {
+				return err
+			}
 		}
 	}
 	return inv.Unread
@@ -166,6 +167,7 @@ func (inv *Inventory) payload(fsys esp.FS, into *[]Place) error {
 
 // entries tells our entries from others that have such names.
 func (inv *Inventory) entries(fsys esp.FS, items []menu.Item, into *[]Entry) {
+	*into = slices.Grow(*into, len(items)/2) // most often every second one is ours
 	for _, i := range items {
 		e, strange, err := inv.files.read(fsys, i)
 		switch {
@@ -193,7 +195,7 @@ func (inv *Inventory) list(fsys esp.FS, dir string) ([]string, error) {
 	}
 	var names []string
 	for _, d := range found {
-		name := path.Join(dir, d.Name())
+		name := dir + "/" + d.Name()
 		switch {
 		case d.IsDir():
 		case esp.IsStaged(d.Name()), esp.IsShortNameOf(d.Name(), ".xen-boot-builder-", "tmp"):

@@ -41,6 +41,9 @@ type Item struct {
 // Base is the item's file name, which systemd-boot's id is made from.
 func (i Item) Base() string { return path.Base(i.File) }
 
+// Unreadable is [Unreadable] of the item's error.
+func (i Item) Unreadable() bool { return Unreadable(i.Err) }
+
 // Image is what the small sections of a type #2 image say.
 type Image struct {
 	Sections map[string][]byte // .osrel, .cmdline, .config, .linux, .linuxh, .initrd, .initrdh
@@ -91,7 +94,7 @@ func list(fsys esp.FS, dir, suffix string) ([]string, error) {
 	var names []string
 	for _, d := range found {
 		if !d.IsDir() && strings.EqualFold(path.Ext(d.Name()), suffix) && !esp.IsStaged(d.Name()) {
-			names = append(names, path.Join(dir, d.Name()))
+			names = append(names, dir+"/"+d.Name())
 		}
 	}
 	return names, nil

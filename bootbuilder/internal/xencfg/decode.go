@@ -48,7 +48,8 @@ type file []byte
 
 // preParse does away with line ends, comments and blanks at the start of lines.
 func preParse(b []byte) file {
-	f := append(bytes.Clone(b), 0)
+	f := make(file, len(b)+1)
+	copy(f, b)
 	start, comment := true, false
 	for i, c := range f {
 		switch {

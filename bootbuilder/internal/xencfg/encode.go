@@ -38,6 +38,7 @@ func (c Config) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode xen.cfg: %w", err)
 	}
 	var b bytes.Buffer
+	b.Grow(len(c.Options) + len(c.Kernel) + len(c.CmdLine) + len(c.Ramdisk) + 80) // what most have
 	fmt.Fprintf(&b, "[global]\ndefault=%s\n\n[%s]\n", sectionName, sectionName)
 	// Xen looks for options= after it has cut the kernel's line in two: first here, so
 	// that nothing in that line can be taken for it.
@@ -139,8 +140,8 @@ func Join(what string, params []string) (string, error) {
 		if trimBlanks(p) == "" {
 			continue
 		}
-		if err := checkValue(fmt.Sprintf("%s %q", what, p), p); err != nil {
-			return "", err
+		if err := checkValue("", p); err != nil {
+			return "", checkValue(fmt.Sprintf("%s %q", what, p), p)
 		}
 		keep = append(keep, p)
 	}
