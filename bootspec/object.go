@@ -7,9 +7,10 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// object is a JSON object of a checked tree, with the JSON path that leads to it.
+// object is a JSON object of a checked tree. The JSON path that leads to it is put together where an error asks for it.
 type object struct {
-	path    string
+	outer   string // path of the object that it lies in, or its own where key is empty
+	key     string
 	members []member // few: no key is there twice
 }
 
@@ -18,12 +19,25 @@ type member struct {
 	value gjson.Result
 }
 
-func newObject(path string, v gjson.Result) (object, error) {
+// path is the JSON path that leads to the object, or to one of its keys.
+func (o object) path(keys ...string) string {
+	path := o.outer
+	if o.key != "" {
+		path = join(path, o.key)
+	}
+	for _, key := range keys {
+		path = join(path, key)
+	}
+	return path
+}
+
+func newObject(outer, key string, v gjson.Result) (object, error) {
+	o := object{outer: outer, key: key}
 	if !v.IsObject() {
-		return object{}, wrongType(path, v, "an object")
+		return object{}, wrongType(o.path(), v, "an object")
 	}
 	// No more than it has colons, and rarely more than eight: colons of what is inside count, too.
-	o := object{path: path, members: make([]member, 0, min(strings.Count(v.Raw, ":"), 8))}
+	o.members = make([]member, 0, min(strings.Count(v.Raw, ":"), 8))
 	// A walk, not gjson's paths: in those, dots and wildcards of a key mean something else.
 	v.ForEach(func(key, value gjson.Result) bool {
 		o.members = append(o.members, member{key.Str, value})
@@ -69,7 +83,7 @@ func (f *fields) fail(path, reason string) {
 func (f *fields) require(o object, keys ...string) {
 	for _, key := range keys {
 		if !o.has(key) {
-			f.fail(join(o.path, key), "required key is missing")
+			f.fail(o.path(key), "required key is missing")
 		}
 	}
 }
@@ -80,16 +94,16 @@ func (f *fields) str(o object, key string, rule func(string) string) string {
 	if !ok || f.err != nil {
 		return ""
 	}
-	return f.item(join(o.path, key), v, rule)
+	return f.item(func() string { return o.path(key) }, v, rule)
 }
 
-func (f *fields) item(path string, v gjson.Result, rule func(string) string) string {
+func (f *fields) item(path func() string, v gjson.Result, rule func(string) string) string {
 	if v.Type != gjson.String {
-		f.err = wrongType(path, v, "a string")
+		f.err = wrongType(path(), v, "a string")
 		return ""
 	}
 	if reason := rule(v.Str); reason != "" {
-		f.fail(path, reason)
+		f.fail(path(), reason)
 		return ""
 	}
 	return v.Str
@@ -102,14 +116,13 @@ func (f *fields) list(o object, key string, rule func(string) string) []string {
 	if !ok || f.err != nil {
 		return nil
 	}
-	path := join(o.path, key)
 	if !v.IsArray() {
-		f.err = wrongType(path, v, "a list of strings")
+		f.err = wrongType(o.path(key), v, "a list of strings")
 		return nil
 	}
 	var items []string
 	v.ForEach(func(_, item gjson.Result) bool {
-		items = append(items, f.item(element(path, len(items)), item, rule))
+		items = append(items, f.item(func() string { return element(o.path(key), len(items)) }, item, rule))
 		return f.err == nil
 	})
 	return items
@@ -117,12 +130,11 @@ func (f *fields) list(o object, key string, rule func(string) string) []string {
 
 // object returns an object without members where the key is absent.
 func (f *fields) object(o object, key string) object {
-	path := join(o.path, key)
 	v, ok := o.get(key)
 	if !ok || f.err != nil {
-		return object{path: path}
+		return object{outer: o.path(), key: key}
 	}
-	child, err := newObject(path, v)
+	child, err := newObject(o.path(), key, v)
 	if err != nil {
 		f.err = err
 	}

@@ -19,7 +19,7 @@ func Parse(b []byte) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	top, err := newObject("", root)
+	top, err := newObject("", "", root)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (f *fields) extraInitrds(o object) []string {
 func (f *fields) specialisations(o object, level int) []Specialisation {
 	children := f.object(o, keySpecialisation)
 	if f.err == nil && len(children.members) > 0 && level == MaxSpecialisationDepth {
-		f.fail(children.path, fmt.Sprintf("specialisations lie more than %d levels deep", MaxSpecialisationDepth))
+		f.fail(children.path(), fmt.Sprintf("specialisations lie more than %d levels deep", MaxSpecialisationDepth))
 	}
 	var list []Specialisation
 	sorted := slices.SortedFunc(slices.Values(children.members), func(a, b member) int { return strings.Compare(a.key, b.key) })
@@ -83,7 +83,7 @@ func (f *fields) specialisations(o object, level int) []Specialisation {
 		if f.err != nil {
 			return nil
 		}
-		list = append(list, f.specialisation(join(children.path, m.key), m.key, m.value, level+1))
+		list = append(list, f.specialisation(children.path(m.key), m.key, m.value, level+1))
 	}
 	return list
 }
@@ -93,7 +93,7 @@ func (f *fields) specialisation(path, name string, v gjson.Result, level int) Sp
 		f.fail(path, reason)
 		return Specialisation{}
 	}
-	child, err := newObject(path, v)
+	child, err := newObject(path, "", v)
 	if err != nil {
 		f.err = err
 		return Specialisation{}

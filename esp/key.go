@@ -15,19 +15,23 @@ type Key string
 
 // KeyOf is the key of a name: of a file's, or of a path below the file system's root.
 func KeyOf(name string) Key {
-	ascii, lower := true, true
-	for i := range len(name) {
-		c := name[i]
-		ascii = ascii && c < utf8.RuneSelf
-		lower = lower && (c < 'A' || c > 'Z')
+	at := 0 // of the first capital
+	for at < len(name) && lowerASCII(name[at]) == name[at] && name[at] < utf8.RuneSelf {
+		at++
 	}
-	switch {
-	case ascii && lower:
+	if at == len(name) {
 		return Key(name) // nearly every name
-	case ascii:
-		return Key(strings.ToLower(name))
 	}
-	return Key(strings.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, name))
+	var b strings.Builder
+	b.Grow(len(name))
+	b.WriteString(name[:at])
+	for ; at < len(name); at++ {
+		if name[at] >= utf8.RuneSelf {
+			return Key(strings.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, name))
+		}
+		b.WriteByte(lowerASCII(name[at]))
+	}
+	return Key(b.String())
 }
 
 // SameName reports whether two names have the same key.
