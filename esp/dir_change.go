@@ -12,7 +12,8 @@ import (
 // Create makes a new file. The mode is what a FAT mount would show at best; it
 // matters only where the directory is no FAT.
 func (d *Dir) Create(name string) (Writer, error) {
-	f, err := d.root.OpenFile(d.find(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	root, base := d.at(d.find(name))
+	f, err := root.OpenFile(base, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, d.wrap(err, name)
 	}
@@ -72,7 +73,7 @@ func (f dirFile) Allocate(size int64) error {
 		return nil
 	}
 	err := f.retry(func(fd int) error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, 0, size) })
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+	if isUnsupported(err) {
 		return nil
 	}
 	return f.wrap("fallocate", err)
@@ -80,14 +81,27 @@ func (f dirFile) Allocate(size int64) error {
 
 // Send is sync_file_range(2): it does not touch the inode, which is where start and length are.
 func (f dirFile) Send() error {
-	err := f.retry(func(fd int) error {
-		return unix.SyncFileRange(fd, 0, 0, unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
-	})
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+	err := f.syncRange(unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER)
+	if isUnsupported(err) {
 		return f.Sync()
 	}
 	return f.wrap("sync_file_range", err)
 }
+
+// StartSend is the first half of Send. Where there is no such call, Send does all of it.
+func (f dirFile) StartSend() error {
+	err := f.syncRange(unix.SYNC_FILE_RANGE_WRITE)
+	if isUnsupported(err) {
+		return nil
+	}
+	return f.wrap("sync_file_range", err)
+}
+
+func (f dirFile) syncRange(how int) error {
+	return f.retry(func(fd int) error { return unix.SyncFileRange(fd, 0, 0, how) })
+}
+
+func isUnsupported(err error) bool { return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) }
 
 func (f dirFile) retry(call func(fd int) error) error {
 	for {

@@ -88,6 +88,9 @@ type Writer interface {
 	Allocate(size int64) error
 	// Truncate cuts the file to a length, and gives back clusters behind it.
 	Truncate(size int64) error
+	// StartSend is for what Send is called for later, when other files have been started, too: the disk
+	// writes them together. It waits for nothing.
+	StartSend() error
 	// Send writes the file's content to the disk, but neither its start nor its length, and does not
 	// wait until the disk has it in safety: [FS.FlushTables] does.
 	Send() error

@@ -26,7 +26,8 @@ func (d *Dir) find(name string) string {
 	if d.fat {
 		return name
 	}
-	if _, err := d.root.Lstat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	root, base := d.at(name)
+	if _, err := root.Lstat(base); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return name
 	}
 	found := "."

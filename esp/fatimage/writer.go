@@ -198,6 +198,9 @@ func (w *writer) Truncate(size int64) error {
 // Send does nothing, as Sync.
 func (w *writer) Send() error { return nil }
 
+// StartSend does as little.
+func (w *writer) StartSend() error { return nil }
+
 // Sync does nothing: what the host holds of an image's changes need not outlive a crash.
 func (w *writer) Sync() error { return nil }
 

@@ -353,6 +353,7 @@ func (p *planner) rewrite(t *target, state ConfState) {
 	}
 	p.do(OpUpdate, t.Place)
 	if p.lengthen(t) {
+		p.do(OpSend, t.Place)
 		p.flushTables()
 		p.flush()
 	}
@@ -360,14 +361,15 @@ func (p *planner) rewrite(t *target, state ConfState) {
 	p.do(OpSyncFile, t.Place)
 }
 
-// lengthen brings a file to its length with newlines. They are on the disk before the length says so.
+// lengthen brings a file to its length with newlines. They have to be on the disk before the length says so: the caller
+// sends them.
 func (p *planner) lengthen(t *target) bool {
 	if t.grow <= len(t.old) {
 		return false
 	}
 	size := t.grow - len(t.old)
 	p.step(Step{Op: OpBlank, Place: t.Place, Offset: int64(len(t.old)), Size: int64(size), Text: blank(size)})
-	p.do(OpSend, t.Place)
+	p.do(OpStart, t.Place)
 	t.old = extend(t.old, t.grow)
 	return true
 }
@@ -431,19 +433,25 @@ func (p *planner) made() []*target {
 }
 
 // giveClusters takes all clusters, and brings the FAT to the disk before anything on the disk points there. With them comes
-// what makes a file say nothing: newlines for an entry, a first sector of zeros for an image.
+// what makes a file say nothing: newlines for an entry, a first sector of zeros for an image. The disk gets all of that at
+// once, and is waited for after that.
 func (p *planner) giveClusters() {
 	p.phase = phaseClusters
 	p.stop = true
 	any := false
+	var started []Place
 	for _, t := range append(slices.Clone(p.targets), p.conf) {
 		switch {
 		case t == nil || t.staged != nil:
 		case !t.made:
-			any = p.lengthen(t) || any
+			if p.lengthen(t) {
+				started = append(started, t.Place)
+				any = true
+			}
 		case t.Kind == Entry:
 			p.step(Step{Op: OpBlank, Place: t.Place, Size: int64(len(t.text)), Text: t.old})
-			p.do(OpSend, t.Place)
+			p.do(OpStart, t.Place)
+			started = append(started, t.Place)
 			any = true
 		default:
 			if t.Size > 0 {
@@ -451,10 +459,14 @@ func (p *planner) giveClusters() {
 			}
 			if t.Kind == Image {
 				p.step(Step{Op: OpBlank, Place: t.Place, Size: esp.SectorSize, Text: make([]byte, esp.SectorSize)})
-				p.do(OpSend, t.Place)
+				p.do(OpStart, t.Place)
+				started = append(started, t.Place)
 			}
 			any = true
 		}
+	}
+	for _, at := range started {
+		p.do(OpSend, at)
 	}
 	if any {
 		p.flushTables()

@@ -141,6 +141,8 @@ func (r *runner) onFile(ctx context.Context, s Step, f esp.Writer) error {
 	switch s.Op {
 	case OpAllocate:
 		return f.Allocate(s.Size)
+	case OpStart:
+		return f.StartSend()
 	case OpSend:
 		return f.Send()
 	case OpSyncFile:

@@ -24,6 +24,7 @@ const (
 	OpUpdate                // Update: open a file to be changed in place
 	OpAllocate              // Allocate
 	OpBlank                 // WriteAt: newlines, or a first sector of zeros
+	OpStart                 // StartSend
 	OpSend                  // Send
 	OpFill                  // write the content, for an image all but its first sector
 	OpPatch                 // WriteAt: one sector
@@ -99,6 +100,8 @@ func (s Step) String() string {
 		return fmt.Sprintf("allocate %s for %s", esp.FormatSize(s.Size), path)
 	case OpBlank:
 		return fmt.Sprintf("blank %s (%s at %d)", path, esp.FormatSize(s.Size), s.Offset)
+	case OpStart:
+		return "start to send " + path
 	case OpSend:
 		return "send " + path
 	case OpFill:

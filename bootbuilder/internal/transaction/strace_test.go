@@ -110,7 +110,7 @@ func calls(s transaction.Step) []string {
 		return []string{"create " + name}
 	case transaction.OpAllocate:
 		return []string{fmt.Sprintf("fallocate %s %d", name, s.Size)}
-	case transaction.OpSend:
+	case transaction.OpStart, transaction.OpSend:
 		return []string{"sync_file_range " + name}
 	case transaction.OpSyncFile, transaction.OpSyncDir, transaction.OpSyncHeld:
 		return []string{"fsync " + name}
