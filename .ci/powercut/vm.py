@@ -29,7 +29,7 @@ echo VM-DONE
 poweroff -f
 """
 
-MODS = ["loop", "dm-mod", "dm-log-writes", "nls_cp437", "nls_ascii", "nls_iso8859-1", "nls_utf8", "fat", "vfat"]
+MODS = ["loop", "dm-mod", "dm-log-writes", "dm-delay", "nls_cp437", "nls_ascii", "nls_iso8859-1", "nls_utf8", "fat", "vfat"]
 BODY = 80 << 20  # what of an image without log goes in and comes back; scenarios stay below
 HEAD = (24 if os.environ.get("POWERCUT_STALE") else 3) << 20  # of an image: mkfs.vfat writes nothing behind
 

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -54,6 +56,10 @@ func main() {
 		must(f.Close())
 	case "logwrites":
 		logWrites(a[0], a[1], a[2], a[3])
+	case "delay":
+		delayed(os.Args[2], os.Args[3], os.Args[4], os.Args[5])
+	case "time": // LABEL COMMAND...: how long a command takes
+		timed(os.Args[2], os.Args[3:])
 	case "logdump":
 		logDump(a[0], a[1])
 	case "loop":
@@ -119,4 +125,20 @@ func overlay(src, dst string) {
 			must(os.Remove(p))
 		}
 	}
+}
+
+// timed runs a command and prints what it took: wall and processor time, in milliseconds.
+func timed(label string, args []string) {
+	cmd := exec.Command(args[0], args[1:]...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	err := cmd.Run()
+	wall := time.Since(start)
+	if err != nil {
+		fmt.Printf("%s\n", out.Bytes())
+		must(err)
+	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	fmt.Printf("TIME %s %d %d\n", label, wall.Milliseconds(), cpu.Milliseconds())
 }
