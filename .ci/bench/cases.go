@@ -28,25 +28,26 @@ var cases = []benchCase{
 	{"start-up (version)", func(dir, program string) (machine, error) {
 		return machine{dir: dir, ours: []string{program, "version"}, theirs: []string{"empty"}}, nil
 	}},
-	{"nothing changed, shared, 10 generations", unchanged(10, "shared", 0)},
-	{"nothing changed, shared, 200 generations", unchanged(200, "shared", 0)},
-	{"nothing changed, shared, 1000 generations", unchanged(1000, "shared", 0)},
-	{"nothing changed, unified with a key, 5 generations of 96 MB", unchanged(5, "unified", 96<<20)},
-	{"nothing changed, shared, 5 generations", unchanged(5, "shared", 0)},
+	{"nothing changed, shared, 10 generations", unchanged(10, "shared", 0, "read")},
+	{"nothing changed, shared, 200 generations", unchanged(200, "shared", 0, "read")},
+	{"the same, Xen hashed by both", unchanged(200, "shared", 0, "hash")},
+	{"nothing changed, shared, 1000 generations", unchanged(1000, "shared", 0, "read")},
+	{"nothing changed, unified with a key, 5 generations of 96 MB", unchanged(5, "unified", 96<<20, "read")},
+	{"nothing changed, shared, 5 generations", unchanged(5, "shared", 0, "read")},
 	{"first install, shared, 50 generations", first(50, "shared")},
 	{"first install, embedded, 50 generations", first(50, "embedded")},
 	{"first install, unified, 50 generations", first(50, "unified")},
 	{"one unified image, signed, 160 MB", large},
 }
 
-// unchanged is a second run. An initrd of some size is shared by all generations.
-func unchanged(n int, layout string, initrd int) func(dir, program string) (machine, error) {
+// unchanged is a second run, against one of the counterparts. An initrd of some size is shared by all generations.
+func unchanged(n int, layout string, initrd int, theirs string) func(dir, program string) (machine, error) {
 	return func(dir, program string) (machine, error) {
 		m, err := world(dir, program, n, layout, initrd)
 		if err != nil {
 			return m, err
 		}
-		m.theirs = []string{"read", filepath.Join(dir, "root"), filepath.Join(dir, "esp")}
+		m.theirs = []string{theirs, filepath.Join(dir, "root"), filepath.Join(dir, "esp")}
 		return m, output(m.ours)
 	}
 }

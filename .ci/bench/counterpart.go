@@ -14,12 +14,13 @@ import (
 var counterparts = map[string]func(args []string) error{
 	"empty":    func([]string) error { return nil },
 	"read":     readAll,
+	"hash":     readAndHash,
 	"copy":     copyAll,
 	"assemble": assemble,
 }
 
 // readAll reads what a run has to look at where nothing changed: each generation's boot.json below ROOT, and loader.conf,
-// entries and xen.cfg below ESP; and hashes Xen, in the store and on the ESP.
+// entries and xen.cfg below ESP.
 func readAll(args []string) error {
 	root, esp := args[0], args[1]
 	links, err := filepath.Glob(filepath.Join(root, "nix/var/nix/profiles/system-*-link"))
@@ -51,6 +52,33 @@ func readAll(args []string) error {
 	}
 	_, err = os.ReadFile(filepath.Join(esp, "loader/loader.conf"))
 	return err
+}
+
+// readAndHash is readAll, and the hash of Xen, in the store and on the ESP: a shared image is named by what it holds.
+func readAndHash(args []string) error {
+	if err := readAll(args); err != nil {
+		return err
+	}
+	for _, pattern := range []string{
+		filepath.Join(args[0], "nix/store/*-xen-*/boot/xen*.efi"), filepath.Join(args[1], "EFI/xen/xen-[0-9]*.efi"),
+	} {
+		list, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range list[:min(len(list), 1)] {
+			f, err := os.Open(name)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(sha256.New(), f)
+			f.Close()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // copyAll copies a tree's files to another one, and syncs that once, as cp and sync -f do.

@@ -4,7 +4,7 @@
 //	go run ./.ci/bench [-n RUNS] [CASE...]    the cases, or all
 //	go run ./.ci/bench -keep DIR              lays out the machines below DIR and measures nothing: for profiles
 //
-// The counterparts are this same binary with the words "read", "empty", "copy" and "assemble" (see counterpart.go). It needs
+// The counterparts are this same binary with the words "read", "hash", "empty", "copy" and "assemble" (see counterpart.go). It needs
 // Go and, for keys, nothing else.
 package main
 
@@ -18,6 +18,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == "measure" {
+		measure(os.Args[2:])
+		return
+	}
 	if len(os.Args) > 1 && counterparts[os.Args[1]] != nil {
 		if err := counterparts[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)

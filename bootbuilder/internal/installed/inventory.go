@@ -128,6 +128,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
 	inv.findTexts()
+	forgetTexts(inv.Menu)
 	inv.Payload = slices.DeleteFunc(inv.Payload, inv.isStrange)
 	inv.neededByOthers(boot, inv.Menu, inv.Entries, inv.needed)
 	if espFS == boot {

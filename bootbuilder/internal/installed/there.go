@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -60,6 +61,13 @@ func (inv *Inventory) Holds(fsys esp.FS, name string) bool {
 
 // Text is what an entry or a xen.cfg of ours on $BOOT held when stock was taken, nil where there is none of that name.
 func (inv *Inventory) Text(name string) []byte { return inv.texts[esp.KeyOf(name)] }
+
+// forgetTexts lets go of what entries hold: that of ours is with them, and nobody asks for that of others, who may be many.
+func forgetTexts(items []menu.Item) {
+	for i := range items {
+		items[i].Text = nil
+	}
+}
 
 // findTexts notes the texts of our entries on $BOOT.
 func (inv *Inventory) findTexts() {

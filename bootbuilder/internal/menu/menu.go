@@ -27,7 +27,8 @@ import (
 type Item struct {
 	File string // its name on the file system: "loader/entries/nixos-generation-5.conf"
 
-	// Text and Entry are of a type #1 entry, Image of a type #2 one.
+	// Text and Entry are of a type #1 entry, Image of a type #2 one. Text is gone once it was taken stock of: that of ours is
+	// with them.
 	Text  []byte
 	Entry *esp.Entry
 	Image *Image

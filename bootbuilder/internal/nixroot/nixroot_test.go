@@ -266,3 +266,79 @@ func TestRace(t *testing.T) {
 		t.Logf("%d reads, %d failures: the race was not met", read1, failed)
 	}
 }
+
+// TestResolveLink finds what Resolve finds: a link to where none is on the way, and everything else.
+func TestResolveLink(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, target string }{
+		{"absolute", "/store/a"}, {"relative", "store/a"}, {"climbing", "../../store/a"}, {"through another", "second"},
+		{"outside, climbing", "../outside/store/a"}, {"to nothing", "/store/b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, dir, _ := newRoot(t)
+			again, err := Open(dir) // which remembers nothing
+			must(t, err)
+			defer again.Close()
+			must(t, os.Symlink("/store/a", filepath.Join(dir, "second")))
+			must(t, os.Symlink(c.target, filepath.Join(dir, "link")))
+			for _, name := range []string{"/link", "/store/a", "/none"} {
+				want, wantErr := r.Resolve(name)
+				if got, err := again.ResolveLink(name); got != want || (err == nil) != (wantErr == nil) {
+					t.Errorf("%s: %q, %v; want %q, %v", name, got, err, want, wantErr)
+				}
+			}
+		})
+	}
+}
+
+// TestReadPlainFile reads nothing behind a link, wherever on the way that is.
+func TestReadPlainFile(t *testing.T) {
+	t.Parallel()
+	r, dir, outside := newRoot(t)
+	must(t, os.Symlink("a", filepath.Join(dir, "store/b")))
+	must(t, os.Symlink("boot.json", filepath.Join(dir, "store/a/link")))
+	must(t, os.Symlink(outside+"/store/a/boot.json", filepath.Join(dir, "store/a/out")))
+	if got, err := r.ReadPlainFile("/store/a/boot.json", 1<<10); err != nil || string(got) != dir {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, name := range []string{"/store/b/boot.json", "/store/a/link", "/store/a/out"} {
+		if got, err := r.ReadPlainFile(name, 1<<10); !errors.Is(err, syscall.ELOOP) {
+			t.Errorf("%s: %q, %v; want ELOOP", name, got, err)
+		}
+	}
+	if got, err := r.ReadFile("/store/b/boot.json", 1<<10); err != nil || string(got) != dir {
+		t.Errorf("with links: %q, %v", got, err)
+	}
+	if got, err := r.ReadFile("/store/a/boot.json", 2); err != nil || string(got) != dir[:3] {
+		t.Errorf("at most two bytes and one more: %q, %v", got, err)
+	}
+}
+
+// TestSize asks for the size and the time of what a name leads to, inside the root, and waits for no FIFO.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	r, dir, outside := newRoot(t)
+	must(t, os.Symlink("/store/a/boot.json", filepath.Join(dir, "link")))
+	must(t, os.Symlink(outside+"/store/a/boot.json", filepath.Join(dir, "out")))
+	must(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o666))
+	for _, name := range []string{"/store/a/boot.json", "/link"} {
+		if n, err := r.Size(name); err != nil || n != int64(len(dir)) {
+			t.Errorf("%s: %d, %v; want %d", name, n, err, len(dir))
+		}
+	}
+	for _, name := range []string{"/fifo", "/store"} {
+		if n, err := r.Size(name); !errors.Is(err, ErrNotRegular) {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+	}
+	if n, err := r.Size("/out"); err == nil {
+		t.Errorf("outside: %d", n)
+	}
+	if at, err := r.ChangeTime("/link"); err != nil || time.Since(at) < 0 || time.Since(at) > time.Hour {
+		t.Errorf("changed at %v, %v", at, err)
+	}
+	if at, err := r.ChangeTime("/none"); err == nil {
+		t.Errorf("changed at %v", at)
+	}
+}
