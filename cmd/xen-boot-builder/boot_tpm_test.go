@@ -5,8 +5,8 @@ import (
 	le "encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
@@ -17,22 +17,41 @@ import (
 func TestBootMeasured(t *testing.T) {
 	lab := newBootLab(t)
 	firmware.Need(t, "swtpm")
-	sys := newBootSystem(t, lab.assets)
-	loader := bootRead(t, lab.assets.SystemdBoot)
-	if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: loader}); err != nil {
-		t.Fatal(err)
-	}
-	locks := t.TempDir()
-	sys.install(t, "--layout", "unified", "--pcrlock-dir", locks)
+	newer := firmware.NeedNewer(t)
+	for _, c := range []struct {
+		name   string
+		assets firmware.Assets
+		args   []string
+		odd    bool // the image is not signed, and has a length that signing would fill up to a multiple of 8
+	}{
+		{name: "stripped", assets: lab.assets},
+		{name: "with debug sections", assets: newer.Assets, args: []string{"--keep-debug"}, odd: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			sys := newBootSystem(t, c.assets)
+			loader := bootRead(t, c.assets.SystemdBoot)
+			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: loader}); err != nil {
+				t.Fatal(err)
+			}
+			locks := t.TempDir()
+			sys.install(t, append(c.args, "--layout", "unified", "--pcrlock-dir", locks)...)
+			component := bootComponent(t, locks, "xen-generation-2-*")
+			image := filepath.Join(sys.esp, "EFI/Linux", strings.TrimSuffix(filepath.Base(component), ".pcrlock")+".efi")
+			if length := len(bootRead(t, image)); (length%8 != 0) != c.odd {
+				t.Fatalf("the image has %d bytes: a multiple of 8 was not wanted: %v", length, c.odd)
+			}
 
-	verdict := lab.boot(t, firmware.Machine{Image: sys.esp, TPM: true})
-	bootWantDom0(t, verdict, sys.rolledBack)
-	want := pcr4(bootMeasured(t, loader), bootLocked(t, locks, "xen-generation-2-*"))
-	if verdict.PCR4 != want {
-		t.Errorf("PCR 4 is %q, predicted was %s: %v", verdict.PCR4, want, verdict)
-	}
-	if other := pcr4(bootMeasured(t, loader), bootLocked(t, locks, "xen-generation-3-*")); other == want {
-		t.Error("the prediction is the same for another generation")
+			verdict := lab.boot(t, firmware.Machine{Image: sys.esp, TPM: true})
+			bootWantDom0(t, verdict, sys.rolledBack)
+			want := pcr4(bootMeasured(t, loader), bootLocked(t, component))
+			if verdict.PCR4 != want {
+				t.Errorf("PCR 4 is %q, predicted was %s: %v", verdict.PCR4, want, verdict)
+			}
+			if other := pcr4(bootMeasured(t, loader), bootLocked(t, bootComponent(t, locks, "xen-generation-3-*"))); other == want {
+				t.Error("the prediction is the same for another generation")
+			}
+		})
 	}
 }
 
@@ -63,17 +82,20 @@ func bootMeasured(t *testing.T, image []byte) []byte {
 	return h.Sum(nil)
 }
 
-// bootLocked is the one SHA-256 digest for PCR 4 that a component of this name predicts (systemd.pcrlock(5)).
-func bootLocked(t *testing.T, dir, pattern string) []byte {
+// bootComponent is the one component of this name.
+func bootComponent(t *testing.T, dir, pattern string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "*.pcrlock.d", pattern))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("components %s: %q, %v; want one", pattern, found, err)
 	}
-	text, err := os.ReadFile(found[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	return found[0]
+}
+
+// bootLocked is the one SHA-256 digest for PCR 4 that a component predicts (systemd.pcrlock(5)).
+func bootLocked(t *testing.T, file string) []byte {
+	t.Helper()
+	text := bootRead(t, file)
 	var component struct {
 		Records []struct {
 			PCR     int
@@ -84,7 +106,7 @@ func bootLocked(t *testing.T, dir, pattern string) []byte {
 		t.Fatal(err)
 	}
 	if len(component.Records) != 1 || component.Records[0].PCR != 4 {
-		t.Fatalf("%s predicts something else than one event of PCR 4: %s", found[0], text)
+		t.Fatalf("%s predicts something else than one event of PCR 4: %s", file, text)
 	}
 	for _, d := range component.Records[0].Digests {
 		if d.HashAlg == "sha256" {
@@ -95,6 +117,6 @@ func bootLocked(t *testing.T, dir, pattern string) []byte {
 			return digest
 		}
 	}
-	t.Fatalf("%s predicts no SHA-256: %s", found[0], text)
+	t.Fatalf("%s predicts no SHA-256: %s", file, text)
 	return nil
 }
