@@ -6,14 +6,25 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
 
+// bootMeasuredJob has dom0 say what else there is of a measured boot.
+const bootMeasuredJob = `
+mount -t securityfs securityfs /sys/kernel/security && echo MEASURED security
+[ -e /sys/kernel/security/tpm0/binary_bios_measurements ] && echo MEASURED log
+for pcr in 11 12; do echo "MEASURED $pcr $(cat /sys/class/tpm/tpm0/pcr-sha256/$pcr)"; done
+`
+
 // TestBootMeasured: what the firmware measures of a unified image is what --pcrlock-dir says, by the TPM's own PCR 4.
+// dom0 has no event log that would say it, and nobody measures more.
 func TestBootMeasured(t *testing.T) {
 	lab := newBootLab(t)
 	firmware.Need(t, "swtpm")
@@ -29,7 +40,7 @@ func TestBootMeasured(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			sys := newBootSystem(t, c.assets)
+			sys := newBootSystem(t, bootWithJob(t, c.assets, bootMeasuredJob))
 			loader := bootRead(t, c.assets.SystemdBoot)
 			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: loader}); err != nil {
 				t.Fatal(err)
@@ -48,11 +59,26 @@ func TestBootMeasured(t *testing.T) {
 			if verdict.PCR4 != want {
 				t.Errorf("PCR 4 is %q, predicted was %s: %v", verdict.PCR4, want, verdict)
 			}
+			none := strings.Repeat("0", 64)
+			said := regexp.MustCompile(`(?m)^MEASURED .*`).FindAllString(verdict.Log, -1)
+			if diff := cmp.Diff([]string{"MEASURED security", "MEASURED 11 " + none, "MEASURED 12 " + none}, said); diff != "" {
+				t.Errorf("dom0 says (-want +got):\n%s", diff)
+			}
 			if other := pcr4(bootMeasured(t, loader), bootLocked(t, bootComponent(t, locks, "xen-generation-3-*"))); other == want {
 				t.Error("the prediction is the same for another generation")
 			}
 		})
 	}
+}
+
+// bootWithJob are assets whose initrd has dom0 run these shell lines.
+func bootWithJob(t *testing.T, assets firmware.Assets, job string) firmware.Assets {
+	t.Helper()
+	initrd := bootRead(t, assets.Initrd)
+	initrd = append(initrd, make([]byte, -len(initrd)&3)...) // the next archive starts at a multiple of 4
+	assets.Initrd = filepath.Join(t.TempDir(), "initrd")
+	bootWrite(t, assets.Initrd, append(initrd, firmware.Cpio(map[string]string{"job": job})...))
+	return assets
 }
 
 // pcr4 is the register's value after a boot that starts these programs one after the other (TCG PC Client Platform
