@@ -84,7 +84,7 @@ func callsOfSteps(text, esp string) ([]string, error) {
 			calls = append(calls, "create "+at)
 		case "allocate":
 			calls = append(calls, "fallocate "+at)
-		case "send":
+		case "start to send", "send":
 			calls = append(calls, "sync_file_range "+at)
 		case "blank", "write":
 			calls = append(calls, "write "+at)
