@@ -191,7 +191,7 @@ func (m Image) Write(ctx context.Context, r *Reader, sign Signer, w esp.Writer) 
 		if m.Certificate != nil {
 			return a.writeSigned(ctx, w, sign)
 		}
-		s, err := a.Stream(cancelableWriter{ctx, w})
+		s, err := a.taking(pe.Digests{}).Stream(cancelableWriter{ctx, w})
 		if err == nil {
 			err = a.check(s)
 		}
@@ -206,7 +206,7 @@ func (m Image) Write(ctx context.Context, r *Reader, sign Signer, w esp.Writer) 
 // Digest is what the firmware measures of the image, of what its inputs hold by now and should hold.
 func (m Image) Digest(ctx context.Context, r *Reader) (digest [sha256.Size]byte, err error) {
 	err = m.assemble(r, func(a *assembly) error {
-		s, err := a.Stream(cancelableSink{ctx})
+		s, err := a.taking(pe.Digests{Image: true}).Stream(cancelableSink{ctx})
 		if err == nil {
 			err = a.check(s)
 		}
@@ -243,7 +243,7 @@ func (m Image) Same(ctx context.Context, r *Reader, name string) (same bool, err
 			same, err = a.Equal(have, size)
 			return err
 		}
-		match, err := a.MatchSigned(have, size)
+		match, err := a.taking(pe.Digests{Image: true}).MatchSigned(have, size)
 		if err != nil || match == nil {
 			return err
 		}

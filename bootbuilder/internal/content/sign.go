@@ -39,6 +39,12 @@ type assembly struct {
 	files []*parts
 }
 
+// taking is the assembly, of whose passes no more digests are wanted than these and those that check needs.
+func (a *assembly) taking(d pe.Digests) *pe.Assembly {
+	_, planned := a.r.sums[a.image.Base]
+	return a.Skip(pe.Digests{Base: !planned, Image: !d.Image, Copy: !d.Copy})
+}
+
 // check holds what was streamed against what was planned. What came from the store has no
 // planned sum: its path stands for it.
 func (a *assembly) check(s *pe.Streamed) error {
@@ -72,7 +78,7 @@ func (a *assembly) writeSigned(ctx context.Context, w esp.Writer, sign Signer) e
 }
 
 func (a *assembly) writeSignedDigest(ctx context.Context, w esp.Writer, sign DigestSigner, verifier *secureboot.Verifier) error {
-	_, err := a.WriteSigned(cancelableWriter{ctx, w}, func(s *pe.Streamed) ([]byte, error) {
+	_, err := a.taking(pe.Digests{Image: true}).WriteSigned(cancelableWriter{ctx, w}, func(s *pe.Streamed) ([]byte, error) {
 		if err := a.check(s); err != nil {
 			return nil, err
 		}
@@ -97,7 +103,7 @@ func (a *assembly) writeSignedDigest(ctx context.Context, w esp.Writer, sign Dig
 func (a *assembly) writeSignedFile(ctx context.Context, w esp.Writer, sign FileSigner, verifier *secureboot.Verifier) error {
 	var streamed *pe.Streamed
 	write := func(unsigned *os.File) error {
-		s, err := a.Stream(cancelableWriter{ctx, unsigned})
+		s, err := a.taking(pe.Digests{Image: true, Copy: true}).Stream(cancelableWriter{ctx, unsigned})
 		if err != nil {
 			return err
 		}

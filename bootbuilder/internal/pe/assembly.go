@@ -20,6 +20,8 @@ type Assembly struct {
 	base     base
 	head     []byte  // of the new image, up to the end of its section table
 	original []Patch // what was read of the base when this was planned; its head comes first
+
+	skip Digests // that nobody wants of a pass
 }
 
 // base is the file that sections are added to.

@@ -18,7 +18,7 @@ var ErrInputChanged = errors.New("it changed since it was looked at")
 // Streamed is what one pass over an image's inputs shows of them, and of the image. Nothing of
 // it is read back from anywhere.
 type Streamed struct {
-	Base [sha256.Size]byte // SHA-256 of the base file, complete, as it was read
+	Base [sha256.Size]byte // SHA-256 of the base file, complete, as it was read; zeros where it was skipped
 	Size int64             // of the unsigned image
 
 	a        *Assembly
@@ -29,6 +29,22 @@ type Streamed struct {
 	// Of every byte, also of those between sections, of which no digest is signed.
 	plain maphash.Hash
 }
+
+// Digests are what a pass takes on the way: each costs about as much as all the rest of it.
+type Digests struct {
+	Base  bool // [Streamed.Base]
+	Image bool // [Streamed.Authentihash], [Streamed.Measured] and all that is made of them
+	Copy  bool // what [Streamed.CopySigned] compares beside the Authentihash
+}
+
+// Skip is the assembly, of whose passes nobody wants these digests.
+func (a *Assembly) Skip(d Digests) *Assembly {
+	b := *a
+	b.skip = d
+	return &b
+}
+
+var errSkipped = errors.New("its digest was not taken")
 
 // Authentihash is what a signature of the image signs: see the function of that name. It is an
 // error where the image has no digest that everybody agrees on.
@@ -221,6 +237,8 @@ func (s *Streamed) CopySigned(w io.Writer, r io.ReaderAt, size int64) (table []b
 	switch {
 	case s.err != nil:
 		return nil, fmt.Errorf("copy signed PE image: %w", s.err)
+	case s.a.skip.Copy:
+		return nil, fmt.Errorf("copy signed PE image: %w", errSkipped)
 	case s.a.security == 0 || size <= start:
 		return refuse("it has no signature")
 	case size-start > maxCertificates:
@@ -274,8 +292,13 @@ func cut(p []byte, off int64, g span) []byte {
 func (a *Assembly) pass(use func([]byte) error) (*Streamed, error) {
 	s := &Streamed{a: a, Size: a.size}
 	var h *streamHasher
-	h, s.err = a.hasher()
-	base := &baseHash{a: a, h: sha256.New()}
+	if s.err = errSkipped; !a.skip.Image {
+		h, s.err = a.hasher()
+	}
+	base := &baseHash{a: a}
+	if !a.skip.Base {
+		base.h = sha256.New()
+	}
 	if err := base.upTo(int64(len(a.original[0].Data))); err != nil {
 		return nil, err
 	}
@@ -293,7 +316,9 @@ func (a *Assembly) pass(use func([]byte) error) (*Streamed, error) {
 		}
 		err := p.streamBy(buf, read, func(b []byte) error {
 			s.sum.add(b)
-			s.plain.Write(b)
+			if !a.skip.Copy {
+				s.plain.Write(b)
+			}
 			if h != nil {
 				h.Write(b)
 			}
@@ -314,7 +339,9 @@ func (a *Assembly) pass(use func([]byte) error) (*Streamed, error) {
 	if err := ended(a.base.r, a.base.size); err != nil {
 		return nil, fmt.Errorf("read the image: %w", err)
 	}
-	base.h.Sum(s.Base[:0])
+	if base.h != nil {
+		base.h.Sum(s.Base[:0])
+	}
 	if h != nil {
 		s.measured, s.hash = h.measured(), h.sum()
 	}
@@ -337,8 +364,8 @@ func ended(r io.ReaderAt, size int64) error {
 // baseHash hashes the base file in its order, with what lies between the parts that are read.
 type baseHash struct {
 	a  *Assembly
-	h  hash.Hash
-	at int64 // up to here
+	h  hash.Hash // nil where nobody wants it
+	at int64     // up to here
 }
 
 // read reads a part of the base, which lies behind those read before.
@@ -358,7 +385,9 @@ func (b *baseHash) read(p []byte, off int64) error {
 			return fmt.Errorf("headers at byte %d: %w", known.Offset, ErrInputChanged)
 		}
 	}
-	b.h.Write(p)
+	if b.h != nil {
+		b.h.Write(p)
+	}
 	b.at = off + int64(len(p))
 	return nil
 }

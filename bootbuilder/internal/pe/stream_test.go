@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -273,4 +274,54 @@ func flip(b []byte, at int) []byte {
 	b = bytes.Clone(b)
 	b[at] ^= 1
 	return b
+}
+
+// TestSkip leaves digests out of a pass: the image is the same, and what was not taken is an error, never zeros that look
+// like a digest.
+func TestSkip(t *testing.T) {
+	t.Parallel()
+	for name, b := range corpus(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			add := []pe.NewSection{{Name: ".kernel", Data: strings.NewReader(strings.Repeat("k", 300_001)), Size: 300_001}}
+			a := planned(t, b, add)
+			var want memFile
+			all, err := a.Stream(&want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest, digestErr := all.Authentihash()
+			for _, skip := range []pe.Digests{
+				{Base: true}, {Image: true}, {Copy: true}, {Base: true, Image: true, Copy: true}, {},
+			} {
+				var got memFile
+				s, err := a.Skip(skip).Stream(&got)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got.b, want.b) || s.CheckSum() != all.CheckSum() || s.Size != all.Size {
+					t.Errorf("without %+v: another image", skip)
+				}
+				if (s.Base == all.Base) == skip.Base {
+					t.Errorf("without %+v: the base's digest is %x", skip, s.Base)
+				}
+				have, err := s.Authentihash()
+				switch {
+				case skip.Image && err == nil:
+					t.Errorf("without %+v: the Authentihash is %x", skip, have)
+				case !skip.Image && (have != digest || (err == nil) != (digestErr == nil)):
+					t.Errorf("without %+v: the Authentihash is %x, %v; want %x", skip, have, err, digest)
+				}
+				if _, err := s.Measured(); skip.Image && err == nil {
+					t.Errorf("without %+v: it is measured", skip)
+				}
+				if _, err := s.Attach([]byte("signature")); skip.Image && err == nil {
+					t.Errorf("without %+v: it is signed", skip)
+				}
+				if _, err := s.CopySigned(&memFile{}, bytes.NewReader(want.b), int64(len(want.b))); (skip.Copy || skip.Image) && !strings.Contains(fmt.Sprint(err), "not taken") {
+					t.Errorf("without %+v: compared, %v", skip, err)
+				}
+			}
+		})
+	}
 }
