@@ -13,6 +13,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
@@ -30,6 +31,7 @@ type Plan struct {
 	next      nextboot.Decision
 	conf      loaderConf
 	arm       arming
+	proven    []proven.Proof // what was blessed, the last one first
 	change    transaction.Change
 	steps     *transaction.Steps // nil where there is no disk space
 	space     error              // why there is no disk space for it; nil if there is
@@ -175,7 +177,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	return &Plan{
 		target: target, options: options, firmware: fw, inventory: inventory, reader: reader,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
-		arm: trial, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
+		arm: trial, proven: record.Proofs, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil
 }
 
