@@ -49,6 +49,9 @@ func TestListIsRight(t *testing.T) {
 			var wants []string
 			for name, file := range loaders {
 				m.write("EFI/systemd/systemd-bootx64.efi", string(bootRead(t, file)))
+				if c.tries == 0 && strings.HasPrefix(name, "257.") {
+					continue // what differs there is asked about counted entries, too
+				}
 				for _, shape := range chooseShapes {
 					choice := m.choice(shape)
 					choice.Loader = name
@@ -64,7 +67,7 @@ func TestListIsRight(t *testing.T) {
 					t.Errorf("systemd-boot %s starts %q, and list says %q: %+v", choices[i].Loader, id, wants[i], choices[i])
 				}
 			}
-			t.Logf("%d questions to %d systemd-boots", len(ids), len(loaders))
+			t.Logf("%d questions", len(ids))
 			for _, problem := range m.problems {
 				t.Error(problem)
 			}
@@ -178,20 +181,42 @@ func (m *rowMachine) says(c firmware.Choice) string {
 	return l.Starts.Entry
 }
 
-// chooseLoaders are the systemd-boots that are asked.
+// chooseLoaders are the systemd-boots that are asked, by version: Debian's, that of a newer Debian, and those that
+// XBB_SYSTEMD_BOOT names.
 func chooseLoaders(t *testing.T) map[string]string {
 	t.Helper()
 	firmware.NeedChoose(t)
 	firmware.Need(t, debianLoader)
-	files := make(map[string]string)
-	for _, file := range append([]string{debianLoader}, filepath.SplitList(os.Getenv("XBB_SYSTEMD_BOOT"))...) {
+	firmware.NeedNewer(t)
+	return loadersOf(t, presentLoaders())
+}
+
+// presentLoaders are those that are there.
+func presentLoaders() []string {
+	var files []string
+	if _, err := os.Stat(debianLoader); err == nil {
+		files = append(files, debianLoader)
+	}
+	if dir, err := firmware.AssetsDir(); err == nil {
+		if newer, err := firmware.FindNewer(dir); err == nil {
+			files = append(files, newer.SystemdBoot)
+		}
+	}
+	return append(files, filepath.SplitList(os.Getenv("XBB_SYSTEMD_BOOT"))...)
+}
+
+// loadersOf are the files by what they say is their version.
+func loadersOf(t *testing.T, files []string) map[string]string {
+	t.Helper()
+	loaders := make(map[string]string)
+	for _, file := range files {
 		_, after, _ := bytes.Cut(bootRead(t, file), []byte("#### LoaderInfo: systemd-boot "))
 		version, _, ok := bytes.Cut(after, []byte(" ####"))
 		if !ok {
 			t.Fatalf("%s does not say its version", file)
 		}
 		name, _, _ := strings.Cut(string(version), "-")
-		files[name] = file
+		loaders[name] = file
 	}
-	return files
+	return loaders
 }

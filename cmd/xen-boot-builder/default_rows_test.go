@@ -20,50 +20,77 @@ import (
 
 // TestDefaultRows is the table of what starts by default: each machine in the state in which other installers and
 // people leave it, one run of the program, and what is the default then. What list marks is held
-// against what is wanted, and where XBB_JUDGE is set against real systemd-boot, too: half a minute for each row.
+// against what is wanted, and real systemd-boots, all rows in one session, are asked what they start.
 func TestDefaultRows(t *testing.T) {
 	t.Parallel()
-	for _, row := range defaultRows() {
-		t.Run(row.name, func(t *testing.T) {
+	t.Run("loaders", func(t *testing.T) { chooseLoaders(t) }) // skips where nothing can be asked
+	loaders := map[string]string{"252.39": ""}
+	if !testing.Short() {
+		maps.Copy(loaders, loadersOf(t, presentLoaders()))
+	}
+	for name, file := range loaders {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := newRowMachine(t)
-			row.arrange(m)
-			m.say("before")
-			code, stderr := m.run(row.args...)
-			m.say("after")
-			if code != row.code {
-				t.Errorf("exit code %d, want %d", code, row.code)
-			}
-			if !regexp.MustCompile(row.stderr).MatchString(stderr) || row.stderr == "" && stderr != "" {
-				t.Errorf("stderr is %q, want %q", stderr, row.stderr)
-			}
-			got := m.starts()
-			want := cutCounter(m.names.Replace(row.starts))
-			if got != want {
-				t.Errorf("list says that %s starts, want %s", got, want)
-			}
-			if row.conf != "" {
-				if conf := m.read("loader/loader.conf"); !strings.Contains("\n"+conf, "\n"+m.names.Replace(row.conf)+"\n") {
-					t.Errorf("loader.conf has no line %q:\n%s", m.names.Replace(row.conf), conf)
+			c := &court{dir: t.TempDir(), name: name, file: file}
+			t.Run("rows", func(t *testing.T) {
+				for _, row := range defaultRows() {
+					t.Run(row.name, func(t *testing.T) {
+						t.Parallel()
+						row.run(t, c)
+					})
 				}
-			}
-			if row.check != nil {
-				row.check(m)
-			}
-			if code, _ := m.run(row.args...); code != row.code && !row.once {
-				t.Errorf("exit code %d the second time, want %d", code, row.code)
-			}
-			if got := m.starts(); got != want {
-				t.Errorf("the second time list says that %s starts, want %s", got, want)
-			}
-			m.judge(want)
-			for _, problem := range m.problems {
-				t.Error(problem)
-			}
-			if t.Failed() {
-				t.Log(strings.Join(m.log, "\n"))
+			})
+			if file != "" {
+				t.Run("judged", c.judge)
 			}
 		})
+	}
+}
+
+func (row defaultRow) run(t *testing.T, c *court) {
+	m := newRowMachine(t)
+	if c.file != "" {
+		m.nixos.Loader = bootRead(t, c.file)
+		m.setVar("LoaderInfo", "systemd-boot "+c.name)
+	}
+	installed := m.nixos.Loader
+	row.arrange(m)
+	m.say("before")
+	code, stderr := m.run(row.args...)
+	m.say("after")
+	if code != row.code {
+		t.Errorf("exit code %d, want %d", code, row.code)
+	}
+	if !regexp.MustCompile(row.stderr).MatchString(stderr) || row.stderr == "" && stderr != "" {
+		t.Errorf("stderr is %q, want %q", stderr, row.stderr)
+	}
+	got := m.starts()
+	want := cutCounter(m.names.Replace(row.starts))
+	if got != want {
+		t.Errorf("list says that %s starts, want %s", got, want)
+	}
+	if row.conf != "" {
+		if conf := m.read("loader/loader.conf"); !strings.Contains("\n"+conf, "\n"+m.names.Replace(row.conf)+"\n") {
+			t.Errorf("loader.conf has no line %q:\n%s", m.names.Replace(row.conf), conf)
+		}
+	}
+	if row.check != nil {
+		row.check(m)
+	}
+	if code, _ := m.run(row.args...); code != row.code && !row.once {
+		t.Errorf("exit code %d the second time, want %d", code, row.code)
+	}
+	if got := m.starts(); got != want {
+		t.Errorf("the second time list says that %s starts, want %s", got, want)
+	}
+	if bytes.Equal(installed, m.nixos.Loader) {
+		c.hear(m, row.name, want)
+	}
+	for _, problem := range m.problems {
+		t.Error(problem)
+	}
+	if t.Failed() {
+		t.Log(strings.Join(m.log, "\n"))
 	}
 }
 
@@ -406,6 +433,7 @@ type rowMachine struct {
 	esp      string
 	boot     string // XBOOTLDR, "" for none
 	efivars  string
+	vars     map[string]string // what is set there
 	nixos    fixtures.SystemdBoot
 	profile  string
 	params   string // a kernel parameter of the next generation
@@ -419,7 +447,7 @@ type rowMachine struct {
 func newRowMachine(t *testing.T) *rowMachine {
 	t.Helper()
 	dir := t.TempDir()
-	m := &rowMachine{t: t, root: fixtures.NewRoot(filepath.Join(dir, "root")), esp: filepath.Join(dir, "esp"), efivars: filepath.Join(dir, "efivars"), ids: map[string]string{}}
+	m := &rowMachine{t: t, root: fixtures.NewRoot(filepath.Join(dir, "root")), esp: filepath.Join(dir, "esp"), efivars: filepath.Join(dir, "efivars"), vars: map[string]string{}, ids: map[string]string{}}
 	m.nixos.Loader = loaderBytes()
 	m.must(os.MkdirAll(m.efivars, 0o755))
 	m.setVar("LoaderInfo", "systemd-boot 252.39-1~deb12u2")
@@ -582,6 +610,7 @@ func (m *rowMachine) glob(dir, pattern string) []string {
 func (m *rowMachine) setVar(name, value string) {
 	m.t.Helper()
 	m.must(setEFIVar(m.efivars, name, value))
+	m.vars[name] = value
 }
 
 func (m *rowMachine) secureBoot() {
@@ -700,23 +729,78 @@ func (m *rowMachine) toplevelOf(name string) string {
 	return ""
 }
 
-// judging keeps it to one virtual machine at a time.
-var judging sync.Mutex
+// court asks a real systemd-boot what it starts on machines that are gone by then.
+type court struct {
+	dir        string
+	name, file string // of the systemd-boot
+	mu         sync.Mutex
+	cases      []courtCase
+}
 
-// judge asks real systemd-boot.
-func (m *rowMachine) judge(want string) {
+type courtCase struct {
+	row, want string
+	esp, boot string
+	choice    firmware.Choice
+}
+
+// hear takes a machine's partitions as they are.
+func (c *court) hear(m *rowMachine, row, want string) {
 	m.t.Helper()
-	if os.Getenv("XBB_JUDGE") == "" || m.boot != "" || !bytes.Contains(m.nixos.Loader, []byte("systemd-boot 252")) {
+	if c.file == "" {
 		return
 	}
-	firmware.NeedChoose(m.t)
-	firmware.Need(m.t, debianLoader)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := courtCase{row: row, want: want, esp: filepath.Join(c.dir, fmt.Sprint(len(c.cases)), "esp")}
+	m.must(os.CopyFS(k.esp, os.DirFS(m.esp)))
+	if m.boot != "" {
+		k.boot = filepath.Join(filepath.Dir(k.esp), "boot")
+		m.must(os.CopyFS(k.boot, os.DirFS(m.boot)))
+	}
+	conf := regexp.MustCompile(`(?m)^timeout .*\n`).ReplaceAllString(m.read("loader/loader.conf"), "timeout 0\n")
+	k.choice = firmware.Choice{
+		Loader: c.name, Conf: conf, OneShot: m.vars["LoaderEntryOneShot"], Preferred: m.vars["LoaderEntryPreferred"],
+		Default: m.vars["LoaderEntryDefault"], LastBooted: m.vars["LoaderEntryLastBooted"],
+	}
+	c.cases = append(c.cases, k)
+}
+
+// judge holds what systemd-boot starts against what is wanted: all machines with one partition in one session.
+func (c *court) judge(t *testing.T) {
+	t.Helper()
+	firmware.NeedChoose(t)
 	judging.Lock()
 	defer judging.Unlock()
-	conf := regexp.MustCompile(`(?m)^timeout .*\n`).ReplaceAllString(m.read("loader/loader.conf"), "timeout 0\n")
-	ids, err := firmware.Choose(m.t.Context(), m.esp, map[string]string{"252": debianLoader}, []firmware.Choice{{Loader: "252", Conf: conf}})
-	m.must(err)
-	if got := cutCounter(ids[0]); got != strings.ToLower(want) {
-		m.problem("systemd-boot starts %s, want %s", got, want)
+	loaders := map[string]string{c.name: c.file}
+	var trees []string
+	var choices []firmware.Choice
+	var asked []courtCase
+	answered := func(k courtCase, id string) {
+		if got := strings.ToLower(cutCounter(id)); got != strings.ToLower(k.want) {
+			t.Errorf("%s: systemd-boot %s starts %q, want %q, by %+v", k.row, c.name, got, k.want, k.choice)
+		}
 	}
+	for _, k := range c.cases {
+		if k.boot != "" {
+			ids, err := firmware.ChooseExtended(t.Context(), k.esp, k.boot, loaders, []firmware.Choice{k.choice})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answered(k, ids[0])
+			continue
+		}
+		k.choice.Tree = len(trees)
+		trees, choices, asked = append(trees, k.esp), append(choices, k.choice), append(asked, k)
+	}
+	ids, err := firmware.ChooseAmong(t.Context(), trees, loaders, choices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range ids {
+		answered(asked[i], id)
+	}
+	t.Logf("systemd-boot %s was asked about %d machines", c.name, len(c.cases))
 }
+
+// judging keeps it to one virtual machine at a time.
+var judging sync.Mutex
