@@ -46,6 +46,7 @@ type outcome struct {
 	skip      *generation.Skip // nil if it gets an entry
 	files     *built           // nil if it doesn't
 	isDefault bool             // what NixOS' own choice means
+	isNeeded  bool             // that, or what starts where a trial fails: neither is limited
 	variant   layout.Variant   // of an extra entry; empty for the generation's own
 }
 
@@ -127,7 +128,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if options.Sys != "" && runsXen(options.Sys) {
 		world.input.OnXen = bootedSystem(res.root)
 	}
-	outcomes, err := choose(found.Generations, options, res.root, world.meant())
+	outcomes, err := choose(found.Generations, options, res.root, world.meant(), provenOf(found.Generations, options, record))
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +152,13 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		outcomes = fewer
 	}
 	verdict, next, change := f.verdict, f.next, f.change
-	trial := armingOf(fw, next, mains(outcomes))
-	if trial.toplevel != "" || next.Forget {
+	trial := armingOf(fw, next)
+	tried := trialOf(next, mains(outcomes))
+	// The shot may be at the same name, and that name another generation's: Nix gives numbers out again.
+	if tried != "" && (trial.value != "" || tried != record.Trial) || next.Forget {
 		now := record.Try("", "")
-		if trial.toplevel != "" {
-			now = record.Try(trial.toplevel, options.Today.Format(time.DateOnly))
+		if tried != "" {
+			now = record.Try(tried, options.Today.Format(time.DateOnly))
 		}
 		text, err := now.Encode()
 		if err != nil {
@@ -183,20 +186,27 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 
 // arming is what is started once, at the next boot only.
 type arming struct {
-	value    string // of LoaderEntryOneShot, "" to leave it
-	disarm   bool   // it names a trial that nobody wants any more: it is removed
-	toplevel string // of the generation on trial
+	value  string // of LoaderEntryOneShot, "" to leave it
+	disarm bool   // it names a trial that nobody wants any more: it is removed
 }
 
-// armingOf is what the decision puts on trial, unless that is armed already.
-func armingOf(fw firmwareState, d nextboot.Decision, outcomes []outcome) arming {
-	if d.Disarm && fw.canArm {
+// armingOf is what becomes of LoaderEntryOneShot, unless it is so already.
+func armingOf(fw firmwareState, d nextboot.Decision) arming {
+	switch {
+	case d.Disarm && fw.canArm:
 		return arming{disarm: true}
+	case d.OneShot != fw.vars.OneShot:
+		return arming{value: d.OneShot}
 	}
-	if d.OneShot == "" || d.OneShot == fw.vars.OneShot || d.Trial < 0 || d.Trial >= len(outcomes) {
-		return arming{}
+	return arming{}
+}
+
+// trialOf is the toplevel of what is on trial, "" for none.
+func trialOf(d nextboot.Decision, outcomes []outcome) string {
+	if d.OneShot == "" || d.Trial < 0 || d.Trial >= len(outcomes) {
+		return ""
 	}
-	return arming{value: d.OneShot, toplevel: outcomes[d.Trial].Toplevel}
+	return outcomes[d.Trial].Toplevel
 }
 
 // Close lets go of the locks and the root directory, and removes what was made for the run.

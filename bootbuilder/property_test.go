@@ -62,7 +62,8 @@ type property struct {
 	wrong map[*fixtures.Toplevel]string
 	// counters are those that systemd-boot has been counting, by entry id.
 	counters map[string]string
-	last     int // the number of the newest generation
+	last     int      // the number of the newest generation
+	trial    *onTrial // nil where nothing is put on trial
 	log      []string
 }
 

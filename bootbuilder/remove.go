@@ -69,7 +69,7 @@ func newRemoval(ctx context.Context, target Target, efiVars string, res *resourc
 	return &Plan{
 		target: target, options: options, removal: true, inventory: inventory, outcomes: outcomes, verdict: verdict,
 		next: next, conf: conf, change: change, steps: steps, resources: res, applied: new(atomic.Bool),
-		firmware: fw, arm: armingOf(fw, next, outcomes),
+		firmware: fw, arm: armingOf(fw, next),
 		warnings: append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...),
 	}, nil
 }
