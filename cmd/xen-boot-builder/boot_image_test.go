@@ -52,9 +52,11 @@ func bootEmptyFAT(t *testing.T) string {
 	return image
 }
 
-func bootCommand(t *testing.T, name string, args ...string) {
+func bootCommand(t *testing.T, name string, args ...string) (output string) {
 	t.Helper()
-	if output, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, output)
+	b, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, b)
 	}
+	return string(b)
 }
