@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"testing"
 	"unicode/utf16"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -271,4 +272,35 @@ func (p *property) bless() (r *bootbuilder.BlessReport, err error) {
 		r, err = bootbuilder.Bless(ctx, target, m)
 	})
 	return r, err
+}
+
+// TestTrialOfNumberAgain: what is armed has the name of a generation that was deleted, and whose number was given out again. The
+// new one is on trial, then.
+func TestTrialOfNumberAgain(t *testing.T) {
+	t.Parallel()
+	p := &property{machine: newMachine(t)}
+	p.putOnTrial()
+	p.options.Default, p.options.EFIVars, p.options.Sys = bootbuilder.DefaultTry, p.trial.efivars, p.trial.sys
+	p.addXen(1)
+	old := p.add(fixtures.Generation{Number: 2, System: fixtures.System{Xen: &fixtures.Xen{}, Params: []string{"old"}}})
+	p.rebuild()
+	p.install()
+	p.must(p.root.Delete(old))
+	again := p.add(fixtures.Generation{Number: 2, System: fixtures.System{Xen: &fixtures.Xen{}, Params: []string{"new"}}})
+	p.must(p.root.SetDefault(again))
+	p.rebuild()
+	p.install()
+	if got := p.shotValue(); got != "xen-generation-2.conf" {
+		t.Errorf("the shot is at %q", got)
+	}
+	p.open(func(target bootbuilder.Target) {
+		status, err := bootbuilder.Status(ctx, target, bootbuilder.StatusOptions{Root: p.options.Root, EFIVars: p.trial.efivars, Sys: p.trial.sys})
+		p.must(err)
+		if status.Trial == nil || status.Trial.Toplevel != again.Path || !status.Trial.Armed {
+			t.Errorf("on trial is %+v, want %s", status.Trial, again.Path)
+		}
+	})
+	if p.install().Changed {
+		t.Error("a second run changed something")
+	}
 }

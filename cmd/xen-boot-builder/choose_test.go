@@ -43,6 +43,9 @@ func TestListIsRight(t *testing.T) {
 				_, err := fixtures.SetCounter(m.esp, m.ids["N8"], "0-3")
 				m.must(err)
 			}
+			if c.tries > 0 {
+				m.write("EFI/Microsoft/Boot/bootmgfw.efi", "Windows")
+			}
 			m.mustRun("--layout", c.layout)
 			m.list() // so that the names of images are known
 			var choices []firmware.Choice
@@ -122,6 +125,14 @@ var chooseShapes = []string{
 	"default nixos-*+3.conf\n",
 	"default X8COUNTED\n",
 	"default N8COUNTED\n",
+	"default xen-generation-?.conf\n",
+	"default X7\n\td=xen-generation-77.conf",
+	"default X7\n\td=nosuch\tp=nosuch\to=nosuch",
+	"default AUTO-Windows\n", // there on half of the machines
+	"default auto-*\n",
+	"auto-entries no\ndefault auto-windows\n",
+	"default N7\n\to=auto-windows",
+	"default auto-efi-shell\n", // nowhere
 }
 
 // choice is a shape on this machine.

@@ -445,6 +445,9 @@ func shapeRows() []defaultRow {
 		{name: "twice", arrange: three("default N2\ndefault N1"), starts: "X1"},
 		{name: "twice, Xen first", arrange: three("default xen-generation-2.conf\ndefault N1"), args: []string{"--default", "keep"}, starts: "N1"},
 		{name: "preferred, which this one does not know", arrange: three("preferred N1\ndefault N2"), starts: "X2"},
+		{name: "Windows that is gone, NixOS wanted", arrange: three("default auto-windows"), args: []string{"--default", "nixos"},
+			starts: "N10", stderr: "nixos-generation-10.conf is written as the default", once: true},
+		{name: "Windows that is gone", arrange: three("default auto-windows"), starts: "X10"},
 		{name: "a specialisation", arrange: func(m *rowMachine) {
 			m.addSpecial(1, xen, xen)
 			m.add(2, xen)
