@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -188,6 +189,16 @@ func (m *rowMachine) says(c firmware.Choice) string {
 	ours := strings.HasPrefix(l.Starts.Entry, "xen-")
 	if ours != (len(marked) == 1) || len(marked) > 1 || ours && cutCounter(marked[0]) != cutCounter(l.Starts.Entry) {
 		m.problem("list marks %q, and %s starts: %+v", marked, l.Starts.Entry, c)
+	}
+	_, stdout, stderr := m.command("status", "--json")
+	var status struct {
+		ESPs []struct{ Next struct{ Entry string } }
+	}
+	if err := json.Unmarshal([]byte(stdout), &status); err != nil || len(status.ESPs) != 1 {
+		m.t.Fatalf("status: %v\n%s%s", err, stdout, stderr)
+	}
+	if got := status.ESPs[0].Next.Entry; got != l.Starts.Entry {
+		m.problem("status says that %q starts, and list %q: %+v", got, l.Starts.Entry, c)
 	}
 	return l.Starts.Entry
 }

@@ -503,6 +503,15 @@ func shapeRows() []defaultRow {
 			_, err := fixtures.SetCounter(m.esp, m.ids["N2"], "0-3")
 			m.must(err)
 		}, starts: "N1 or N2", stderr: "boot counting has given up", once: true}, // 252 has the counter in its ids, and finds none
+		{name: "lanzaboote, counted", arrange: func(m *rowMachine) {
+			m.add(1, xen)
+			m.add(2, xen)
+			m.lanzaboote(3)
+		}, args: []string{"--layout", "unified"}, starts: "X2", stderr: "(?s).*", check: func(m *rowMachine) {
+			if n := len(m.glob(m.esp, "EFI/Linux/xen-*+3.efi")); n != 2 {
+				m.problem("%d images have the counters of their stubs", n)
+			}
+		}},
 		{name: "counted, an image that counting gave up", arrange: func(m *rowMachine) {
 			m.nixos.Names, m.nixos.Tries = fixtures.ContentHashNames, 3
 			m.add(1, xen)

@@ -221,6 +221,14 @@ func schemaCases() []schemaCase {
 			})
 			return s.args("verify")
 		}},
+		{name: "verify with boot counters", holds: `"notCounted": 1`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			entry := filepath.Join(s.esp, "loader/entries/nixos-generation-2")
+			if err := os.Rename(entry+".conf", entry+"+3.conf"); err != nil {
+				s.Fatal(err)
+			}
+			return s.args("verify")
+		}},
 		{name: "list with generations without an entry", holds: `"reason": "not-installed"`, prepare: func(s schemaMachine) []string {
 			return s.args("list")
 		}},
@@ -396,6 +404,7 @@ func TestSchemaProperties(t *testing.T) {
 		"generation":  bootbuilder.GenerationReport{},
 		"file":        bootbuilder.FileReport{},
 		"loaderConf":  bootbuilder.LoaderReport{},
+		"counting":    bootbuilder.Counting{},
 		"oneShot":     bootbuilder.OneShotReport{},
 		"warning":     bootbuilder.WarningReport{},
 		"inspections": inspectionDocument{},
