@@ -130,7 +130,6 @@ var chooseShapes = []string{
 	"default X7\n\td=xen-generation-77.conf",
 	"default X7\n\td=nosuch\tp=nosuch\to=nosuch",
 	"default AUTO-Windows\n", // there on half of the machines
-	"default auto-*\n",
 	"auto-entries no\ndefault auto-windows\n",
 	"default N7\n\to=auto-windows",
 	"default auto-efi-shell\n", // nowhere
