@@ -102,10 +102,9 @@ func (p *property) isBad(path string) bool {
 }
 
 // xenEntries are the ids of the Xen entries by their toplevels.
-func (p *property) xenEntries() map[string]string {
-	p.t.Helper()
+func xenEntries(seen *bootbuilder.Inspection) map[string]string {
 	entries := make(map[string]string)
-	for _, e := range p.list().Entries {
+	for _, e := range seen.Entries {
 		if len(e.Problems) == 0 {
 			entries[e.Toplevel] = e.ID
 		}
@@ -114,8 +113,8 @@ func (p *property) xenEntries() map[string]string {
 }
 
 // fallback is what starts in place of a generation that has not proven itself.
-func (p *property) fallback(path string) (string, bool) {
-	entries, all := p.xenEntries(), p.all()
+func (p *property) fallback(path string, entries map[string]string) (string, bool) {
+	all := p.all()
 	for _, q := range p.trial.proven {
 		if all[q] != nil && entries[q] != "" && !p.isBad(q) {
 			return q, true
@@ -127,10 +126,11 @@ func (p *property) fallback(path string) (string, bool) {
 // judgeTrial is what follows of an install where NixOS' choice is want.
 func (p *property) judgeTrial(want *fixtures.Toplevel, report *bootbuilder.Report) bool {
 	p.t.Helper()
-	o := p.trial
+	o, seen, all := p.trial, p.list(), p.all()
+	entries := xenEntries(seen)
 	for _, q := range o.proven {
-		if top := p.all()[q]; top != nil && p.fine(top) {
-			if p.xenEntries()[q] == "" {
+		if top := all[q]; top != nil && p.fine(top) {
+			if entries[q] == "" {
 				p.t.Errorf("%s has proven itself, and has no Xen entry", q)
 			}
 			break
@@ -161,18 +161,18 @@ func (p *property) judgeTrial(want *fixtures.Toplevel, report *bootbuilder.Repor
 	case may && isProven:
 		o.path, o.xen = want.Path, true
 	case may || failed:
-		o.path, o.xen = p.fallback(want.Path)
+		o.path, o.xen = p.fallback(want.Path, entries)
 	default:
 		o.path, o.xen = want.Path, false
 	}
-	p.judgeStart(want.Path)
+	p.judgeStart(want.Path, seen)
 	return o.xen
 }
 
 // judgeStart holds what starts against the model. Where counting has given up NixOS' entry of want, whatever NixOS falls back to may start.
-func (p *property) judgeStart(want string) {
+func (p *property) judgeStart(want string, inspection *bootbuilder.Inspection) {
 	p.t.Helper()
-	o, inspection := p.trial, p.list()
+	o := p.trial
 	toplevel := ""
 	for _, e := range inspection.Entries {
 		if e.Default {
@@ -191,7 +191,7 @@ func (p *property) judgeStart(want string) {
 		p.t.Errorf("%+v (%s) starts, want NixOS with %s", starts, p.nixosToplevel(starts.Entry), o.path)
 	}
 	shot := p.shotValue()
-	switch id := p.xenEntries()[o.shot]; {
+	switch id := xenEntries(inspection)[o.shot]; {
 	case o.other && shot != othersEntry:
 		p.t.Errorf("the shot is %q, and was somebody else's", shot)
 	case !o.other && (shot != "") != (o.shot != ""):
@@ -216,7 +216,7 @@ func (p *property) boots() {
 		p.note("boot: %s panics on Xen", path)
 		path, xen = o.path, o.xen // the power comes back
 	}
-	id, kind := p.xenEntries()[path], "xen\n"
+	id, kind := xenEntries(p.list())[path], "xen\n"
 	if !xen || other {
 		id, kind = "nixos-generation-1.conf", ""
 	}
@@ -237,7 +237,7 @@ func (p *property) boots() {
 	} else if diff := diffTrees(before, p.files()); diff != "" {
 		p.t.Errorf("a blessing that is refused changed something:\n%s", diff)
 	}
-	p.judgeStart(o.path)
+	p.judgeStart(o.path, p.list())
 }
 
 // blesses blesses what runs, twice.

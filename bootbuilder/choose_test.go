@@ -105,3 +105,31 @@ func TestChoose(t *testing.T) {
 		t.Errorf("an unknown number: %v", err)
 	}
 }
+
+// TestWithoutOldest: --limit fit leaves out the oldest, but never the default, nor what a failed trial falls back to.
+func TestWithoutOldest(t *testing.T) {
+	t.Parallel()
+	outcomes, err := choose(generationsOf("1 2 3 4"), Options{}, nil, 3, []int{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range outcomes {
+		outcomes[i].files = &built{}
+	}
+	var got []string
+	for {
+		fewer, ok := withoutOldest(outcomes)
+		if !ok {
+			break
+		}
+		for i, o := range fewer {
+			if o.files == nil && outcomes[i].files != nil {
+				got = append(got, o.ID)
+			}
+		}
+		outcomes = fewer
+	}
+	if d := cmp.Diff([]string{"xen-generation-2", "xen-generation-3"}, got); d != "" {
+		t.Errorf("left out, one after the other (-want +got):\n%s", d)
+	}
+}
