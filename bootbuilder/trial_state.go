@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
@@ -147,6 +148,30 @@ func provenWrite(boot esp.FS, text []byte, exists bool) transaction.Write {
 		Place: transaction.Place{FS: boot, Name: proven.File}, Kind: transaction.Entry,
 		Size: int64(len(text)), Text: text, Exists: exists,
 	}
+}
+
+// withTrial adds to a change the record of the toplevel that is on trial, or that none is any more.
+func withTrial(
+	c transaction.Change, armed arming, tried string, forget bool, record proven.Record, was []byte, today time.Time,
+) (transaction.Change, error) {
+	// The shot may be fired at the same name as before, and that name be another generation's: Nix gives numbers out again. Or
+	// it was fired by the run on another ESP.
+	news := tried != "" && (armed.value != "" || tried != record.Trial)
+	if !news && !forget {
+		return c, nil
+	}
+	now := record.Try("", "")
+	if news {
+		now = record.Try(tried, today.Format(time.DateOnly))
+	}
+	text, err := now.Encode()
+	if err != nil {
+		return c, err
+	}
+	if string(text) != string(was) {
+		c.Writes = append(c.Writes, provenWrite(c.Boot, text, was != nil))
+	}
+	return c, nil
 }
 
 // readProven reads the record of what is proven.
