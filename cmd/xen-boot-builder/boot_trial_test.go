@@ -40,7 +40,7 @@ func TestBootTrial(t *testing.T) {
 
 		m.wantNixOS(t, m.boot(t, `xbb install --default try info
 			xbb status`))
-		for _, want := range []string{"boots next: 3 on Xen", "on trial; after that: 3 without Xen"} {
+		for _, want := range []string{"next boot: 3 on Xen", "on trial; after that: 3 without Xen"} {
 			if !strings.Contains(m.out, want) {
 				t.Errorf("install does not say %q:\n%s", want, m.out)
 			}
