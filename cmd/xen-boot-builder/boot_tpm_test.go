@@ -15,6 +15,7 @@ import (
 
 // TestBootMeasured: what the firmware measures of a unified image is what --pcrlock-dir says, by the TPM's own PCR 4.
 func TestBootMeasured(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	firmware.Need(t, "swtpm")
 	sys := newBootSystem(t, lab.assets)
