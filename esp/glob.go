@@ -191,6 +191,9 @@ func utf16Units(s string) []uint16 { return utf16.Encode([]rune(s)) }
 
 // asciiLower lowers ASCII letters only, as systemd-boot does to ids and patterns.
 func asciiLower(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) < 0 {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
