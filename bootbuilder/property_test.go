@@ -27,7 +27,7 @@ func TestProperties(t *testing.T) {
 	t.Parallel()
 	cases, first := 200, envNumber(t, "XBB_SEED", 1)
 	if testing.Short() {
-		cases = 40
+		cases = 15
 	}
 	cases = envNumber(t, "XBB_CASES", cases)
 	signer := testSigner(t, "db")
