@@ -13,6 +13,7 @@ import (
 // TestBootImage makes an ESP offline: an empty FAT image and the disk of a NixOS are all
 // there is. What the program makes of it boots, and the file system has no fault.
 func TestBootImage(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	firmware.Need(t, "mkfs.vfat", "fsck.vfat", "mcopy", "mmd")
 	for _, layout := range []string{"shared", "unified"} {

@@ -27,6 +27,7 @@ var (
 // TestBootTrial is a Xen on trial on a machine of real parts: firmware whose variables stay from boot to boot,
 // systemd-boot, Xen, a Linux in which the program runs as on NixOS, on the mounted ESP and with efivarfs.
 func TestBootTrial(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	modules := firmware.NeedModules(t, lab.assets)
 	firmware.Need(t, "go")
