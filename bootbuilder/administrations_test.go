@@ -15,7 +15,7 @@ import (
 
 // TestAdministrations is the life of random machines: after each thing that people do, NixOS' installer and this program
 // run, and the default has to be what a simple model says. XBB_ADMINISTRATIONS is how many there are in all (400; 40 with
-// -short), 20 on each machine.
+// -short), 20 on each machine. Every second machine puts what is new on trial (--default try), boots, and blesses or not.
 func TestAdministrations(t *testing.T) {
 	t.Parallel()
 	all := 400
@@ -31,6 +31,9 @@ func TestAdministrations(t *testing.T) {
 			p := &property{machine: newMachine(t), rand: rand.New(rand.NewPCG(uint64(seed), 1))}
 			p.wrong, p.counters = make(map[*fixtures.Toplevel]string), make(map[string]string)
 			p.configure()
+			if seed%2 == 0 {
+				p.putOnTrial()
+			}
 			p.addSome(2)
 			for n := range min(20, all) {
 				p.note("-- %d", n)
@@ -57,6 +60,9 @@ func (p *property) administer() bool {
 	p.randomOptions()
 	p.sign(nil)
 	p.options.Limit = choose(p.rand, 0, 0, 1, 2, 4)
+	if p.trial != nil {
+		p.tries()
+	}
 	want := p.root.Default()
 	if newest := p.newestOfSystem(); p.chance(25) && p.xboot == "" && newest != nil {
 		p.note("lzbt")
@@ -76,7 +82,13 @@ func (p *property) administer() bool {
 		p.note("   %s: %s %s %s", g.ID, g.State, g.Reason, g.Detail)
 	}
 	p.note("   ended with %v", r.Err)
-	started := p.judge(want)
+	judge := func() bool {
+		if p.trial != nil {
+			return p.judgeTrial(want, r.Report)
+		}
+		return p.judge(want)
+	}
+	started := judge()
 	after := p.files()
 	if again := p.tryInstall(); again.Report == nil || again.Report.Changed {
 		p.t.Error("a second run has changes to make")
@@ -84,7 +96,10 @@ func (p *property) administer() bool {
 	if diff := diffTrees(after, p.files()); diff != "" {
 		p.t.Errorf("a second run changed something:\n%s", diff)
 	}
-	p.judge(want)
+	judge()
+	if p.trial != nil && p.chance(70) {
+		p.boots()
+	}
 	return started
 }
 

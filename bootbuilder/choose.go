@@ -9,11 +9,13 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 )
 
 // choose applies --generation and --limit. meant is the index of the generation that NixOS' own
-// choice means, or -1. Generations that are asked for by name are not limited.
-func choose(found []generation.Generation, options Options, root *nixroot.Root, meant int) ([]outcome, error) {
+// choice means, or -1; proven are those of what may start where a trial fails. Neither is limited, nor are generations
+// that are asked for by name.
+func choose(found []generation.Generation, options Options, root *nixroot.Root, meant int, proven []int) ([]outcome, error) {
 	only, err := resolveOnly(found, options.Only, root)
 	if err != nil {
 		return nil, err
@@ -21,20 +23,40 @@ func choose(found []generation.Generation, options Options, root *nixroot.Root, 
 	within := withinLimit(found, options.Limit)
 	outcomes := make([]outcome, 0, len(found))
 	for i, g := range found {
-		o := outcome{Generation: g, skip: g.Skip, isDefault: i == meant}
+		o := outcome{Generation: g, skip: g.Skip, isDefault: i == meant, isNeeded: i == meant || slices.Contains(proven, i)}
 		switch {
 		case g.Skip != nil && g.Skip.Reason == UnknownGeneration:
 		case len(options.Only) > 0:
 			if !only[family(g)] {
 				o.skip = &generation.Skip{Reason: NotSelected}
 			}
-		case !within[family(g)] && !o.isDefault:
+		case !within[family(g)] && !o.isNeeded:
 			// Before what is wrong with it: it would go even if it could be built.
 			o.skip = &generation.Skip{Reason: OverLimit}
 		}
 		outcomes = append(outcomes, o)
 	}
 	return outcomes, nil
+}
+
+// provenOf are the generations that may start where a trial fails, as indices: the last one that proved itself, of those that
+// have a place in the menu. Where its Xen entry can't be made anew, the one before it belongs to them, too.
+func provenOf(found []generation.Generation, options Options, record proven.Record) []int {
+	if options.Default != DefaultTry {
+		return nil
+	}
+	var list []int
+	for _, p := range record.Proofs {
+		i := slices.IndexFunc(found, func(g generation.Generation) bool { return g.Toplevel == p.Toplevel })
+		if i < 0 {
+			continue
+		}
+		list = append(list, i)
+		if found[i].Skip == nil {
+			break
+		}
+	}
+	return list
 }
 
 // family is what a generation shares with its specialisations.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -42,7 +43,8 @@ func TestChoose(t *testing.T) {
 		found string
 		limit int
 		only  []string
-		meant int // index; -1: none
+		meant int    // index; -1: none
+		proof string // toplevels that proved themselves, without the store's path, the last one first
 		want  string
 	}{
 		"no limit":                       {found: "1 2 3", meant: -1, want: "in in in"},
@@ -54,6 +56,9 @@ func TestChoose(t *testing.T) {
 		"specialisations with theirs":    {found: "1 1/a 2 2/a 2/b", limit: 1, meant: -1, want: "over-limit over-limit in in in"},
 		"each profile by itself":         {found: "1 2 lab:7 lab:8", limit: 1, meant: -1, want: "over-limit in over-limit in"},
 		"the default counts in":          {found: "1 2 3", limit: 1, meant: 0, want: "in over-limit in"},
+		"the proven counts in":           {found: "1 2 3 4", limit: 1, meant: 3, proof: "2 1", want: "over-limit in over-limit in"},
+		"a proven one that is broken":    {found: "1 2!xen-missing 3 4", limit: 1, meant: 3, proof: "2 1", want: "in xen-missing over-limit in"},
+		"a proven one that is gone":      {found: "1 2 3", limit: 1, meant: 2, proof: "7 1", want: "in over-limit in"},
 		"by number":                      {found: "1 2 lab:2", only: []string{"2"}, meant: -1, want: "not-selected in not-selected"},
 		"by number, specialisations too": {found: "1 2 2/a", only: []string{"2"}, meant: -1, want: "not-selected in in"},
 		"asked for is not limited":       {found: "1 2 3", limit: 1, only: []string{"1"}, meant: -1, want: "in not-selected not-selected"},
@@ -65,7 +70,13 @@ func TestChoose(t *testing.T) {
 			t.Parallel()
 			found := generationsOf(c.found)
 			before := generationsOf(c.found)
-			list, err := choose(found, Options{Limit: c.limit, Only: c.only}, nil, c.meant)
+			options := Options{Limit: c.limit, Only: c.only}
+			var record proven.Record
+			for _, word := range strings.Fields(c.proof) {
+				options.Default = DefaultTry
+				record.Proofs = append(record.Proofs, proven.Proof{Toplevel: "/nix/store/" + word})
+			}
+			list, err := choose(found, options, nil, c.meant, provenOf(found, options, record))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +101,35 @@ func TestChoose(t *testing.T) {
 			}
 		})
 	}
-	if _, err := choose(generationsOf("1 2"), Options{Only: []string{"3"}}, nil, -1); err == nil || Hint(err) == "" {
+	if _, err := choose(generationsOf("1 2"), Options{Only: []string{"3"}}, nil, -1, nil); err == nil || Hint(err) == "" {
 		t.Errorf("an unknown number: %v", err)
+	}
+}
+
+// TestWithoutOldest: --limit fit leaves out the oldest, but never the default, nor what a failed trial falls back to.
+func TestWithoutOldest(t *testing.T) {
+	t.Parallel()
+	outcomes, err := choose(generationsOf("1 2 3 4"), Options{}, nil, 3, []int{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range outcomes {
+		outcomes[i].files = &built{}
+	}
+	var got []string
+	for {
+		fewer, ok := withoutOldest(outcomes)
+		if !ok {
+			break
+		}
+		for i, o := range fewer {
+			if o.files == nil && outcomes[i].files != nil {
+				got = append(got, o.ID)
+			}
+		}
+		outcomes = fewer
+	}
+	if d := cmp.Diff([]string{"xen-generation-2", "xen-generation-3"}, got); d != "" {
+		t.Errorf("left out, one after the other (-want +got):\n%s", d)
 	}
 }

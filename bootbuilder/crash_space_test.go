@@ -141,6 +141,9 @@ func TestEveryFault(t *testing.T) {
 			t.Parallel()
 			r := s.run(t)
 			for n, op := range r.log {
+				if !r.sampled(n) {
+					continue
+				}
 				for _, errno := range faultsOf(op.Kind) {
 					m := r.start.Clone()
 					m.FailAt(n, errno)

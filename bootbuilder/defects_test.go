@@ -199,7 +199,7 @@ func TestReadOnlyIsSeen(t *testing.T) {
 		target = bootbuilder.NewTarget(readOnly{target.ESP}, nil)
 		for name, make := range map[string]func() (*bootbuilder.Plan, error){
 			"install": func() (*bootbuilder.Plan, error) { return bootbuilder.NewPlan(ctx, target, m.options) },
-			"remove":  func() (*bootbuilder.Plan, error) { return bootbuilder.NewRemoval(ctx, target) },
+			"remove":  func() (*bootbuilder.Plan, error) { return bootbuilder.NewRemoval(ctx, target, "") },
 		} {
 			plan, err := make()
 			if err == nil {
@@ -340,7 +340,7 @@ func TestZeroValues(t *testing.T) {
 	if _, err := bootbuilder.NewPlan(ctx, bootbuilder.Target{}, bootbuilder.Options{}); err == nil {
 		t.Error("a plan without a target")
 	}
-	if _, err := bootbuilder.NewRemoval(ctx, bootbuilder.Target{}); err == nil {
+	if _, err := bootbuilder.NewRemoval(ctx, bootbuilder.Target{}, ""); err == nil {
 		t.Error("a removal without a target")
 	}
 	if _, err := bootbuilder.List(ctx, bootbuilder.Target{}, bootbuilder.InspectOptions{}); err == nil {

@@ -52,12 +52,12 @@ func (f fitted) full() bool {
 	return errors.As(err, &full)
 }
 
-// withoutOldest leaves out the oldest generation that has files, but never the default. It is false
+// withoutOldest leaves out the oldest generation that has files, but never the default, nor what has proven itself. It is false
 // where none is left.
 func withoutOldest(outcomes []outcome) ([]outcome, bool) {
 	oldest := -1
 	for i, o := range outcomes {
-		if o.files == nil || o.isDefault {
+		if o.files == nil || o.isNeeded {
 			continue
 		}
 		if oldest < 0 || o.Name.Generation < outcomes[oldest].Name.Generation || o.variant.Name != "" && outcomes[oldest].variant.Name == "" {

@@ -30,14 +30,22 @@ type Inspection struct {
 	Starts *Start `json:"starts,omitempty"`
 	Runs   *Start `json:"runs,omitempty"`
 	// Signatures says whether signatures were checked: there was a certificate.
-	Signatures bool         `json:"signatures"`
-	Space      *SpaceReport `json:"space,omitempty"`
+	Signatures bool `json:"signatures"`
+	// Counting is how far boot counting goes, of verify; nil where it is not in use.
+	Counting *Counting    `json:"counting,omitempty"`
+	Space    *SpaceReport `json:"space,omitempty"`
 	// Problems are of the partition as a whole, not of one entry.
 	Problems []string `json:"problems"`
 	// Notes are what is no problem, but not as it should be: leftovers, unused payload.
 	Notes []string `json:"notes"`
 	Error string   `json:"error,omitempty"`
 	Hint  string   `json:"hint,omitempty"`
+}
+
+// Counting is how many Xen entries boot counting covers, of those whose NixOS entry or stub is counted.
+type Counting struct {
+	Counted    int `json:"counted"`    // images of type #2
+	NotCounted int `json:"notCounted"` // entries of type #1: systemd-boot 258 and later don't count them
 }
 
 // Health is what [Verify] makes of an entry.

@@ -240,6 +240,19 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 	if target.ESP != target.Boot {
 		add(target.ESP, inv.ESPMenu)
 	}
+	return append(list, autoEntries(target.ESP)...)
+}
+
+// autoEntries are those that systemd-boot makes for programs that it finds on its ESP.
+func autoEntries(espFS esp.FS) []nextboot.Entry {
+	var list []nextboot.Entry
+	for _, auto := range []struct{ id, file string }{
+		{nextboot.Windows, "EFI/Microsoft/Boot/bootmgfw.efi"}, {nextboot.Shell, "shellx64.efi"}, {nextboot.Shell, "shellaa64.efi"},
+	} {
+		if _, err := espFS.Stat(auto.file); err == nil || menu.Unreadable(err) {
+			list = append(list, nextboot.Entry{File: auto.id, Kind: nextboot.Auto})
+		}
+	}
 	return list
 }
 

@@ -199,7 +199,7 @@ func (m *machine) remove() *bootbuilder.Report {
 	m.t.Helper()
 	var r run
 	m.open(func(target bootbuilder.Target) {
-		plan, err := bootbuilder.NewRemoval(ctx, target)
+		plan, err := bootbuilder.NewRemoval(ctx, target, "")
 		r = carryOut(plan, err, nil)
 	})
 	m.must(r.Err)

@@ -67,7 +67,7 @@ func (r *pcrRig) toInstall(target bootbuilder.Target) (*bootbuilder.Plan, error)
 
 // toRemove is that of remove.
 func (r *pcrRig) toRemove(target bootbuilder.Target) (*bootbuilder.Plan, error) {
-	return bootbuilder.NewRemoval(ctx, target)
+	return bootbuilder.NewRemoval(ctx, target, "")
 }
 
 func (r *pcrRig) installLocked() *bootbuilder.Report {

@@ -12,6 +12,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nixroot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
@@ -29,6 +30,7 @@ type Plan struct {
 	next      nextboot.Decision
 	conf      loaderConf
 	arm       arming
+	proven    []proven.Proof // what was blessed, the last one first
 	change    transaction.Change
 	steps     *transaction.Steps // nil where there is no disk space
 	space     error              // why there is no disk space for it; nil if there is
@@ -43,6 +45,7 @@ type outcome struct {
 	skip      *generation.Skip // nil if it gets an entry
 	files     *built           // nil if it doesn't
 	isDefault bool             // what NixOS' own choice means
+	isNeeded  bool             // that, or what starts where a trial fails: neither is limited
 	variant   layout.Variant   // of an extra entry; empty for the generation's own
 }
 
@@ -124,7 +127,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if options.Sys != "" && runsXen(options.Sys) {
 		world.input.OnXen = bootedSystem(res.root)
 	}
-	outcomes, err := choose(found.Generations, options, res.root, world.meant())
+	outcomes, err := choose(found.Generations, options, res.root, world.meant(), provenOf(found.Generations, options, record))
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +139,8 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	outcomes, f := fit(target, reader, outcomes, inventory, conf, world, options.Fit)
 	verdict, next, change := f.verdict, f.next, f.change
-	trial := armingOf(fw, next, mains(outcomes))
-	if change, err = withTrial(change, trial, next.Forget, record, recordText, options.Today); err != nil {
+	trial := armingOf(fw, next)
+	if change, err = withTrial(change, trial, trialOf(next, mains(outcomes)), next.Forget, record, recordText, options.Today); err != nil {
 		return nil, err
 	}
 	change = withStaleDirectories(change)
@@ -152,26 +155,33 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	return &Plan{
 		target: target, options: options, firmware: fw, inventory: inventory, reader: reader,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
-		arm: trial, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
+		arm: trial, proven: record.Proofs, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil
 }
 
 // arming is what is started once, at the next boot only.
 type arming struct {
-	value    string // of LoaderEntryOneShot, "" to leave it
-	disarm   bool   // it names a trial that nobody wants any more: it is removed
-	toplevel string // of the generation on trial
+	value  string // of LoaderEntryOneShot, "" to leave it
+	disarm bool   // it names a trial that nobody wants any more: it is removed
 }
 
-// armingOf is what the decision puts on trial, unless that is armed already.
-func armingOf(fw firmwareState, d nextboot.Decision, outcomes []outcome) arming {
-	if d.Disarm && fw.canArm {
+// armingOf is what becomes of LoaderEntryOneShot, unless it is so already.
+func armingOf(fw firmwareState, d nextboot.Decision) arming {
+	switch {
+	case d.Disarm && fw.canArm:
 		return arming{disarm: true}
+	case d.OneShot != fw.vars.OneShot:
+		return arming{value: d.OneShot}
 	}
-	if d.OneShot == "" || d.OneShot == fw.vars.OneShot || d.Trial < 0 || d.Trial >= len(outcomes) {
-		return arming{}
+	return arming{}
+}
+
+// trialOf is the toplevel of what is on trial, "" for none.
+func trialOf(d nextboot.Decision, outcomes []outcome) string {
+	if d.OneShot == "" || d.Trial < 0 || d.Trial >= len(outcomes) {
+		return ""
 	}
-	return arming{value: d.OneShot, toplevel: outcomes[d.Trial].Toplevel}
+	return outcomes[d.Trial].Toplevel
 }
 
 // Close lets go of the locks and the root directory, and removes what was made for the run.

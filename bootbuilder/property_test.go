@@ -22,12 +22,12 @@ import (
 
 // TestProperties holds what is true of every run against random machines: sets of
 // generations, with what can be wrong with them, on partitions with random pasts. XBB_CASES is how
-// many (200, in short 40), XBB_SEED the first seed (1); a failure names its seed.
+// many (200, in short 15), XBB_SEED the first seed (1); a failure names its seed.
 func TestProperties(t *testing.T) {
 	t.Parallel()
 	cases, first := 200, envNumber(t, "XBB_SEED", 1)
 	if testing.Short() {
-		cases = 40
+		cases = 15
 	}
 	cases = envNumber(t, "XBB_CASES", cases)
 	signer := testSigner(t, "db")
@@ -62,7 +62,8 @@ type property struct {
 	wrong map[*fixtures.Toplevel]string
 	// counters are those that systemd-boot has been counting, by entry id.
 	counters map[string]string
-	last     int // the number of the newest generation
+	last     int      // the number of the newest generation
+	trial    *onTrial // nil where nothing is put on trial
 	log      []string
 }
 

@@ -14,20 +14,23 @@ import (
 // NewRemoval is the plan that takes every Xen entry and payload of ours away, and gives
 // loader.conf its NixOS default back: for when Xen is switched off. It needs no root: what
 // goes is decided by what is on $BOOT alone.
-func NewRemoval(ctx context.Context, target Target) (*Plan, error) {
+//
+// efiVars is the directory of the EFI variables of the machine that the target belongs to (efivarfs), or "" where that is
+// not the running one: a shot at one of our entries (LoaderEntryOneShot) is taken back.
+func NewRemoval(ctx context.Context, target Target, efiVars string) (*Plan, error) {
 	target, err := target.normal()
 	if err != nil {
 		return nil, err
 	}
 	res := &resources{}
-	p, err := newRemoval(ctx, target, res)
+	p, err := newRemoval(ctx, target, efiVars, res)
 	if err != nil {
 		return nil, errors.Join(fileHint(err), res.close())
 	}
 	return p, nil
 }
 
-func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, error) {
+func newRemoval(ctx context.Context, target Target, efiVars string, res *resources) (*Plan, error) {
 	var err error
 	if res.unlock, err = target.lock(ctx); err != nil {
 		return nil, err
@@ -40,12 +43,13 @@ func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	options := Options{Default: DefaultNixOS, From: FromAuto}
+	options := Options{Default: DefaultNixOS, From: FromAuto, EFIVars: efiVars}
+	fw, warnings := readFirmware(efiVars)
 	var found []generation.Generation
 	for _, s := range selectors(inventory, target, FromAuto) {
 		found = append(found, s.Named())
 	}
-	world := worldOf(target, options, firmwareState{}, inventory, conf, "", found)
+	world := worldOf(target, options, fw, inventory, conf, "", found)
 	world.input.Remove = true
 	var outcomes []outcome
 	for i, g := range found {
@@ -65,6 +69,7 @@ func newRemoval(ctx context.Context, target Target, res *resources) (*Plan, erro
 	return &Plan{
 		target: target, options: options, removal: true, inventory: inventory, outcomes: outcomes, verdict: verdict,
 		next: next, conf: conf, change: change, steps: steps, resources: res, applied: new(atomic.Bool),
-		warnings: warn(target, options, firmwareState{}, inventory, conf, outcomes, verdict, next),
+		firmware: fw, arm: armingOf(fw, next),
+		warnings: append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...),
 	}, nil
 }

@@ -23,6 +23,7 @@ type Report struct {
 	Changed     bool               `json:"changed"`
 	Generations []GenerationReport `json:"generations"`
 	LoaderConf  *LoaderReport      `json:"loaderConf"` // null where it stays as it is
+	OneShot     *OneShotReport     `json:"oneShot,omitempty"`
 	Removed     []FileReport       `json:"removed"`
 	Warnings    []WarningReport    `json:"warnings"`
 	Next        *NextReport        `json:"next,omitempty"`
@@ -37,11 +38,17 @@ type Report struct {
 	Hint    string       `json:"hint,omitempty"`
 }
 
+// OneShotReport is what became, or would become, of the EFI variable LoaderEntryOneShot. "" is a variable that is not set.
+type OneShotReport struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
 // NextReport is what starts next.
 type NextReport struct {
 	Before Start  `json:"before"`          // as things were
 	Now    Start  `json:"now"`             // at the next boot
-	Then   *Start `json:"then,omitempty"`  // after that, where that differs: Now is on trial
+	Then   *Start `json:"then,omitempty"`  // after that, where that differs: Now is started once
 	Trial  string `json:"trial,omitempty"` // id of the generation on trial
 }
 
@@ -57,6 +64,8 @@ type Start struct {
 	Variant        string `json:"variant,omitempty"`
 	Xen            bool   `json:"xen"`
 	XenVersion     string `json:"xenVersion,omitempty"`
+	// Proven is the day on which this Xen entry was blessed, "" for not yet. Of install only.
+	Proven string `json:"proven,omitempty"`
 }
 
 // of notes whose entry it is.

@@ -1,10 +1,13 @@
 package bootbuilder
 
 import (
+	"slices"
+
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
@@ -70,6 +73,7 @@ func (v reporter) report() *Report {
 		remove(at, KindStaged)
 	}
 	r.LoaderConf = v.loaderConf()
+	r.OneShot = v.oneShot()
 	for _, w := range p.warnings {
 		r.Warnings = append(r.Warnings, WarningReport(w))
 	}
@@ -132,6 +136,14 @@ func (v reporter) next() *NextReport {
 	return n
 }
 
+// oneShot is what became, or would become, of LoaderEntryOneShot.
+func (v reporter) oneShot() *OneShotReport {
+	if v.p.arm == (arming{}) || v.done != nil && !v.done.armed {
+		return nil
+	}
+	return &OneShotReport{Before: v.p.firmware.vars.OneShot, After: v.p.arm.value}
+}
+
 // start describes an entry that starts.
 func (v reporter) start(s nextboot.Start) Start {
 	r := Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
@@ -144,6 +156,10 @@ func (v reporter) start(s nextboot.Start) Start {
 			f.XenVersion = factsInstalled(e).XenVersion
 		}
 		r.of(o.ID, f)
+	}
+	i := slices.IndexFunc(v.p.proven, func(q proven.Proof) bool { return q.Toplevel == s.Entry.Toplevel })
+	if i >= 0 && r.Xen && r.Variant == "" {
+		r.Proven = v.p.proven[i].Date
 	}
 	return r
 }

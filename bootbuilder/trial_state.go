@@ -150,16 +150,19 @@ func provenWrite(boot esp.FS, text []byte, exists bool) transaction.Write {
 	}
 }
 
-// withTrial adds to a change the record of what is put on trial, or that nothing is any more.
+// withTrial adds to a change the record of the toplevel that is on trial, or that none is any more.
 func withTrial(
-	c transaction.Change, armed arming, forget bool, record proven.Record, was []byte, today time.Time,
+	c transaction.Change, armed arming, tried string, forget bool, record proven.Record, was []byte, today time.Time,
 ) (transaction.Change, error) {
-	if armed.toplevel == "" && !forget {
+	// The shot may be fired at the same name as before, and that name be another generation's: Nix gives numbers out again. Or
+	// it was fired by the run on another ESP.
+	news := tried != "" && (armed.value != "" || tried != record.Trial)
+	if !news && !forget {
 		return c, nil
 	}
 	now := record.Try("", "")
-	if armed.toplevel != "" {
-		now = record.Try(armed.toplevel, today.Format(time.DateOnly))
+	if news {
+		now = record.Try(tried, today.Format(time.DateOnly))
 	}
 	text, err := now.Encode()
 	if err != nil {

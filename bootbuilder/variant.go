@@ -129,7 +129,7 @@ func variantOf(o outcome, v Variant, system *generation.System) outcome {
 	o.Spec = &spec
 	o.ID += "-variant-" + v.Name
 	o.variant = layout.Variant{Name: v.Name, Ucode: v.Ucode, XSM: v.XSM}
-	o.isDefault = false
+	o.isDefault, o.isNeeded = false, false
 	for _, file := range []string{v.Xen, v.Ucode, v.XSM} {
 		if file == "" {
 			continue

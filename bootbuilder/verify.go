@@ -37,6 +37,7 @@ func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspec
 		i.result.Entries = append(i.result.Entries, s)
 	}
 	i.examinePartition()
+	i.result.Counting = i.counting()
 	if i.root != nil {
 		if err := i.compareWithPlan(ctx); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -76,4 +77,27 @@ func (i *inspector) examineDefault(key string) error {
 		}
 	}
 	return fmt.Errorf("starts %s, which is not there", value)
+}
+
+// counting looks at the counters in the names of entries and images.
+func (i *inspector) counting() *Counting {
+	nixos := make(map[string]bool) // toplevels
+	for _, e := range i.menu {
+		if e.Kind.NixOS() && e.Tries() != nil {
+			nixos[e.Toplevel] = true
+		}
+	}
+	var c Counting
+	for _, e := range i.menu {
+		switch {
+		case e.Kind == nextboot.XenImage && e.Tries() != nil:
+			c.Counted++
+		case e.Kind == nextboot.XenEntry && nixos[e.Toplevel]:
+			c.NotCounted++
+		}
+	}
+	if c == (Counting{}) {
+		return nil
+	}
+	return &c
 }

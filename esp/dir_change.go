@@ -101,7 +101,9 @@ func (f dirFile) syncRange(how int) error {
 	return f.retry(func(fd int) error { return unix.SyncFileRange(fd, 0, 0, how) })
 }
 
-func isUnsupported(err error) bool { return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) }
+func isUnsupported(err error) bool {
+	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
+}
 
 func (f dirFile) retry(call func(fd int) error) error {
 	for {

@@ -14,14 +14,14 @@ import (
 // of a set, `\` takes the next character as it is. ASCII letters match in either case.
 // There is no negation of a set; a set that is not closed and a `\` at the end match nothing.
 func MatchPattern(pattern, id string) bool {
-	if isPlain(pattern) { // nearly every value: a menu is gone through for each
-		return len(pattern) == len(id) && asciiLower(pattern) == asciiLower(id)
+	if isPlain(pattern) {
+		return len(id) == len(pattern) && asciiLower(id) == asciiLower(pattern)
 	}
 	p, ok := compilePattern(asciiLower(pattern))
 	return ok && p.match(utf16Units(asciiLower(id)))
 }
 
-// isPlain reports whether a pattern is ASCII and has nothing special in it.
+// isPlain reports whether a pattern is ASCII text that matches itself alone, as most are.
 func isPlain(pattern string) bool {
 	for i := range len(pattern) {
 		switch c := pattern[i]; {
@@ -72,6 +72,7 @@ type glob []element
 // element is `*`, or a set of characters, one of which has to be there.
 type element struct {
 	star bool
+	one  span // what most sets are
 	set  []span
 }
 
@@ -79,6 +80,9 @@ type element struct {
 type span struct{ low, high uint16 }
 
 func (e element) has(u uint16) bool {
+	if e.set == nil {
+		return e.one.low <= u && u <= e.one.high
+	}
 	for _, s := range e.set {
 		if s.low <= u && u <= s.high {
 			return true
@@ -88,14 +92,14 @@ func (e element) has(u uint16) bool {
 }
 
 func compilePattern(pattern string) (glob, bool) {
-	var units []uint16
+	units := make([]uint16, 0, len(pattern))
 	for i, r := range pattern {
 		if r == utf8.RuneError && !strings.HasPrefix(pattern[i:], "\uFFFD") || r > 0xFFFF {
 			continue // as systemd-boot does
 		}
 		units = append(units, uint16(r))
 	}
-	var g glob
+	g := make(glob, 0, len(units))
 	for len(units) > 0 {
 		u := units[0]
 		units = units[1:]
@@ -104,7 +108,7 @@ func compilePattern(pattern string) (glob, bool) {
 			g = append(g, element{star: true})
 			continue
 		case '?':
-			g = append(g, element{set: []span{{0, 0xFFFF}}})
+			g = append(g, element{one: span{0, 0xFFFF}})
 			continue
 		case '[':
 			set, rest, ok := compileSet(units)
@@ -121,7 +125,7 @@ func compilePattern(pattern string) (glob, bool) {
 			u = units[0]
 			units = units[1:]
 		}
-		g = append(g, element{set: []span{{u, u}}})
+		g = append(g, element{one: span{u, u}})
 	}
 	return g, true
 }
@@ -187,15 +191,14 @@ func utf16Units(s string) []uint16 { return utf16.Encode([]rune(s)) }
 
 // asciiLower lowers ASCII letters only, as systemd-boot does to ids and patterns.
 func asciiLower(s string) string {
-	for i := range len(s) {
-		if lowerASCII(s[i]) == s[i] {
-			continue
-		}
-		b := []byte(s)
-		for ; i < len(b); i++ {
-			b[i] = lowerASCII(b[i])
-		}
-		return string(b)
+	if strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) < 0 {
+		return s
 	}
-	return s // nearly every name
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + ('a' - 'A')
+		}
+	}
+	return string(b)
 }

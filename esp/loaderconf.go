@@ -35,7 +35,7 @@ func (c *LoaderConf) Bytes() []byte {
 }
 
 // Get is the value of a key. The last one counts, leaving out values of default,
-// preferred and editor that systemd-boot ignores.
+// preferred, editor and auto-entries that systemd-boot ignores.
 func (c *LoaderConf) Get(key string) (value string, ok bool) {
 	for _, l := range slices.Backward(c.lines) {
 		if f, ok := parseField(l.text); ok && f.key == key && effective(f.key, f.value) {
@@ -109,6 +109,14 @@ func (c *LoaderConf) EditorEnabled() bool {
 	return !ok || enabled
 }
 
+// AutoEntries reports whether systemd-boot adds entries for what it finds by itself: Windows, an EFI shell. It does where
+// nothing is said.
+func (c *LoaderConf) AutoEntries() bool {
+	value, ok := c.Get("auto-entries")
+	enabled, _ := parseBool(value)
+	return !ok || enabled
+}
+
 // IsSpecial reports whether a value of default or preferred names no entry by its id:
 // `@saved` is the entry that was started last. systemd-boot ignores other values with
 // an `@` in front. Ids of its own making (auto-windows, auto-efi-shell) are ids like others.
@@ -119,7 +127,7 @@ func effective(key, value string) bool {
 	switch key {
 	case "default", "preferred":
 		return !IsSpecial(value) || asciiLower(value) == "@saved"
-	case "editor":
+	case "editor", "auto-entries":
 		_, ok := parseBool(value)
 		return ok
 	}

@@ -167,7 +167,7 @@ def main():
         out, con = f"{vm.WORK}/{a.tag}.out", "VM-DONE"
         jobs = [j for j in jobs if os.path.exists(j[1] + ".log")]
     else:
-        con, out, err = vm.run(sh, pay, disks, tag=a.tag, timeout=900, mem=6144)
+        con, out, err = vm.run(sh, pay, disks, tag=a.tag, timeout=1800, mem=6144)
     if "VM-DONE" not in con:
         print(con[-3000:], err); sys.exit(2)
     for l in con.splitlines():

@@ -61,7 +61,7 @@ def prep():
     subprocess.run(f"cd {d} && find . | cpio -o -H newc --quiet | gzip -1 > {WORK}/initrd", shell=True, check=True)
     shutil.rmtree(d)
 
-def run(script, payload, disks, timeout=580, mem=3072, tag="vm"):
+def run(script, payload, disks, timeout=1800, mem=3072, tag="vm"):
     os.makedirs(WORK, exist_ok=True)
     with open(f"{payload}/script.sh", "w") as f:
         f.write(script)

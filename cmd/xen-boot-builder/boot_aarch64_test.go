@@ -14,6 +14,7 @@ import (
 // TestBootARM64 starts what is installed where one asks for Secure Boot on aarch64: layout shared, and a
 // warning that it is not signed.
 func TestBootARM64(t *testing.T) {
+	t.Parallel()
 	assets := firmware.NeedBootARM64(t)
 	sys := newBootARM64(t, assets, maxDom0ARM64)
 	keys := t.TempDir()
@@ -27,7 +28,7 @@ func TestBootARM64(t *testing.T) {
 	if n := strings.Count(stderr, "only layout shared is possible"); n != 1 {
 		t.Errorf("%d warnings that nothing is signed, want one:\n%s", n, stderr)
 	}
-	lab := &bootLab{slots: make(chan struct{}, 1)}
+	lab := &bootLab{slots: machineSlots}
 	bootWantLinux(t, lab.boot(t, firmware.Machine{Arch: firmware.ARM64, Image: sys.esp}), sys.rolledBack)
 }
 
@@ -36,6 +37,7 @@ const maxDom0ARM64 = 1023
 
 // TestBootARM64CommandLine: a command line two bytes longer would hang Xen without a word.
 func TestBootARM64CommandLine(t *testing.T) {
+	t.Parallel()
 	assets := firmware.NeedBootARM64(t)
 	sys := newBootARM64(t, assets, maxDom0ARM64+1)
 	var stdout, stderr bytes.Buffer

@@ -15,6 +15,7 @@ import (
 // then the default, on a firmware that trusts that key: it is the genuine system. The attacker's initrd brings a
 // file, by which a boot of his would be told.
 func TestBootAttacked(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	firmware.Need(t, append(firmware.KeyTools(), "sbsign")...)
 	keys, err := firmware.EnrollKeys(t.Context(), t.TempDir(), lab.assets.SystemdBoot)

@@ -13,6 +13,7 @@ import (
 // TestBootImage makes an ESP offline: an empty FAT image and the disk of a NixOS are all
 // there is. What the program makes of it boots, and the file system has no fault.
 func TestBootImage(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	firmware.Need(t, "mkfs.vfat", "fsck.vfat", "mcopy", "mmd")
 	for _, layout := range []string{"shared", "unified"} {
@@ -52,9 +53,11 @@ func bootEmptyFAT(t *testing.T) string {
 	return image
 }
 
-func bootCommand(t *testing.T, name string, args ...string) {
+func bootCommand(t *testing.T, name string, args ...string) (output string) {
 	t.Helper()
-	if output, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, output)
+	b, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, b)
 	}
+	return string(b)
 }

@@ -14,8 +14,9 @@ import (
 // TestBootNewer starts what a newer Debian has: an unstripped Xen, another systemd-boot, another firmware, also one
 // that lets nothing run but what is marked as code.
 func TestBootNewer(t *testing.T) {
+	t.Parallel()
 	newer := firmware.NeedNewer(t)
-	lab := &bootLab{assets: newer.Assets, slots: make(chan struct{}, 2)}
+	lab := &bootLab{assets: newer.Assets, slots: machineSlots}
 	for _, c := range []struct {
 		name, layout, code string
 		args               []string
@@ -82,6 +83,7 @@ func (s *bootSystem) verify(t *testing.T) {
 
 // TestBootExtended starts entries and images that lie on an XBOOTLDR partition.
 func TestBootExtended(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	for _, layout := range []string{"shared", "embedded", "unified"} {
 		t.Run(layout, func(t *testing.T) {
@@ -105,6 +107,7 @@ func TestBootExtended(t *testing.T) {
 
 // TestBootLarge starts an image of 197 MB, which is what a ramdisk full of firmware and drivers makes of it.
 func TestBootLarge(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	assets := lab.assets
 	assets.Initrd = filepath.Join(t.TempDir(), "initrd")

@@ -14,6 +14,7 @@ import (
 
 // TestBootSecure starts unified images on a firmware that trusts one key and no other.
 func TestBootSecure(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	firmware.Need(t, append(firmware.KeyTools(), "sbsign")...)
 	keys, err := firmware.EnrollKeys(t.Context(), t.TempDir(), lab.assets.SystemdBoot)

@@ -13,9 +13,9 @@ import (
 )
 
 // TestBootLayouts starts what the program made the default, in each layout: firmware, systemd-boot,
-// Xen, Linux as dom0. It and TestBootSecure are parallel within but not with each other, so that no
-// more than two machines run at once.
+// Xen, Linux as dom0.
 func TestBootLayouts(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	for _, c := range []struct {
 		name   string
@@ -71,6 +71,9 @@ func TestBootLayouts(t *testing.T) {
 	}
 }
 
+// machineSlots are those of all tests: each machine takes a processor, and a gigabyte.
+var machineSlots = make(chan struct{}, 2)
+
 // bootLab is where the machines of one test run.
 type bootLab struct {
 	assets firmware.Assets
@@ -79,7 +82,7 @@ type bootLab struct {
 
 func newBootLab(t *testing.T) *bootLab {
 	t.Helper()
-	return &bootLab{assets: firmware.NeedBoot(t), slots: make(chan struct{}, 2)}
+	return &bootLab{assets: firmware.NeedBoot(t), slots: machineSlots}
 }
 
 // boot starts a machine as soon as there is room for it.

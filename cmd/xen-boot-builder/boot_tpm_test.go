@@ -28,6 +28,7 @@ for pcr in 11 12; do echo "measured $pcr $(cat /sys/class/tpm/tpm0/pcr-sha256/$p
 // dom0 has no event log that would say it, and below Xen nobody measures anything. systemd-boot 252 measures the load
 // options that it finds in an image, 257 does not.
 func TestBootMeasured(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	firmware.Need(t, "swtpm")
 	newer := firmware.NeedNewer(t)

@@ -20,11 +20,14 @@ import (
 var (
 	goodXen = []string{"console=com1", "com1=115200", "dom0_mem=640M,max:640M", "dom0_max_vcpus=1"}
 	badXen  = []string{"console=com1", "com1=115200", "dom0_mem=8M,max:8M"}
+	// hungXen stops there and waits for somebody to reset the machine.
+	hungXen = append(slices.Clone(badXen), "noreboot")
 )
 
 // TestBootTrial is a Xen on trial on a machine of real parts: firmware whose variables stay from boot to boot,
 // systemd-boot, Xen, a Linux in which the program runs as on NixOS, on the mounted ESP and with efivarfs.
 func TestBootTrial(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	modules := firmware.NeedModules(t, lab.assets)
 	firmware.Need(t, "go")
@@ -38,7 +41,7 @@ func TestBootTrial(t *testing.T) {
 
 		m.wantNixOS(t, m.boot(t, `xbb install --default try info
 			xbb status`))
-		for _, want := range []string{"boots next: 3 on Xen", "on trial; after that: 3 without Xen"} {
+		for _, want := range []string{"next boot: 3 on Xen", "on trial; after that: 3 without Xen"} {
 			if !strings.Contains(m.out, want) {
 				t.Errorf("install does not say %q:\n%s", want, m.out)
 			}
@@ -85,6 +88,41 @@ func TestBootTrial(t *testing.T) {
 			xbb install --default try info`), second)
 		if want := "was not blessed: it is not tried again"; !strings.Contains(m.out, want) {
 			t.Errorf("install does not say %q:\n%s", want, m.out)
+		}
+	})
+
+	t.Run("hangs, with XBOOTLDR", func(t *testing.T) {
+		t.Parallel()
+		m := newTrialMachine(t, lab, modules, program, "")
+		m.extended = filepath.Join(filepath.Dir(m.esp), "extended")
+		third := m.add(t, 3, hungXen)
+		fourth := m.add(t, 4, goodXen)
+		if err := m.root.SetDefault(third); err != nil {
+			t.Fatal(err)
+		}
+		m.rebuild(t, fixtures.SystemdBoot{})
+		m.wantNixOS(t, m.boot(t, `xbb install --default try`))
+		if want := regexp.MustCompile(`(?m)^next boot: 3 on Xen \S+, on trial; after that: 3 without Xen$`); !want.MatchString(m.out) {
+			t.Errorf("install does not say %q:\n%s", want, m.out)
+		}
+		if v := m.boot(t, "", `Panic on CPU 0`, `Manual reset required`); v.State != firmware.Booted {
+			t.Fatalf("want a Xen that hangs: %v", v)
+		}
+
+		// A power cycle later NixOS is back, and tries the other generation.
+		m.wantNixOS(t, m.boot(t, `xbb install --default try
+			xbb try 4`))
+		if want := "was not blessed: it is not tried again"; !strings.Contains(m.out, want) {
+			t.Errorf("install does not say %q:\n%s", want, m.out)
+		}
+
+		// That one is blessed, and hangs at once. What is proven is on the disk by then.
+		m.wantXen(t, m.boot(t, `xbb bless
+			echo JOB-HANGS >/dev/console
+			while :; do busybox sleep 1; done`, `JOB-HANGS`), fourth)
+		m.wantXen(t, m.boot(t, `xbb status`), fourth)
+		if _, err := os.Stat(filepath.Join(m.extended, "EFI/xen/proven")); err != nil {
+			t.Error(err)
 		}
 	})
 
@@ -187,12 +225,18 @@ tar -xf /esp/test/root.tar -C / || echo JOB-NO-ROOT
 touch /etc/NIXOS
 for word in $(cat /proc/cmdline); do case $word in init=*) init=${word#init=} ;; esac; done
 ln -s ${init%%/init} /run/booted-system
-xbb() { echo "JOB-RUN $*"; /usr/bin/xen-boot-builder "$@" --esp /esp 2>&1 || echo "JOB-FAILED $*"; }
-fails() { echo "JOB-RUN $*"; /usr/bin/xen-boot-builder "$@" --esp /esp 2>&1 && echo "JOB-SUCCEEDED $*"; }
+if [ -b /dev/vda2 ]; then
+	mkdir /extended
+	mount -t vfat /dev/vda2 /extended || echo JOB-NO-XBOOTLDR
+	boot="--boot /extended"
+fi
+xbb() { echo "JOB-RUN $*"; /usr/bin/xen-boot-builder "$@" --esp /esp $boot 2>&1 || echo "JOB-FAILED $*"; }
+fails() { echo "JOB-RUN $*"; /usr/bin/xen-boot-builder "$@" --esp /esp $boot 2>&1 && echo "JOB-SUCCEEDED $*"; }
 sums() { find /esp -type f ! -path '/esp/test/*' | sort | busybox xargs md5sum; }
 . /esp/test/job.sh >/esp/test/out.txt 2>&1
 cat /esp/test/out.txt
 umount /esp || echo JOB-BUSY
+[ -z "$boot" ] || umount /extended || echo JOB-BUSY
 sync
 echo JOB-DONE
 `
@@ -205,10 +249,12 @@ type trialMachine struct {
 	program string
 	system  fixtures.System // of each generation, but for Xen's parameters
 	esp     string          // the ESP as a tree, while the machine is off
-	image   string          // the disk, once it was on
-	vars    string
-	reboots bool
-	out     string // what the last job said
+	// extended is XBOOTLDR, the same way; "" for none.
+	extended string
+	image    string // the disk, once it was on
+	vars     string
+	reboots  bool
+	out      string // what the last job said
 }
 
 func newTrialMachine(t *testing.T, lab *bootLab, modules map[string]string, program, extra string) *trialMachine {
@@ -252,7 +298,7 @@ func (m *trialMachine) add(t *testing.T, number int, xen []string) *fixtures.Top
 // rebuild runs NixOS' own installer on the ESP.
 func (m *trialMachine) rebuild(t *testing.T, options fixtures.SystemdBoot) {
 	t.Helper()
-	options.Names = fixtures.ContentHashNames
+	options.Names, options.Boot = fixtures.ContentHashNames, m.extended
 	options.Loader = bootRead(t, m.lab.assets.SystemdBoot)
 	if _, err := m.root.InstallSystemdBoot(m.esp, options); err != nil {
 		t.Fatal(err)
@@ -275,7 +321,7 @@ func (m *trialMachine) install(t *testing.T, args ...string) {
 func (m *trialMachine) boot(t *testing.T, job string, expect ...string) firmware.Verdict {
 	t.Helper()
 	m.provide(t, job)
-	if err := firmware.DiskImage(t.Context(), m.esp, m.image); err != nil {
+	if err := firmware.DiskImageExtended(t.Context(), m.esp, m.extended, m.image); err != nil {
 		t.Fatal(err)
 	}
 	if len(expect) == 0 {
@@ -327,13 +373,15 @@ func (m *trialMachine) provide(t *testing.T, job string) {
 // takeOut makes the tree of the ESP what is on the disk.
 func (m *trialMachine) takeOut(t *testing.T) {
 	t.Helper()
-	if err := os.RemoveAll(m.esp); err != nil {
-		t.Fatal(err)
+	m.takeOutOf(t, "@@1M", m.esp)
+	if m.extended != "" {
+		table := bootCommand(t, "sfdisk", "--dump", m.image)
+		second := regexp.MustCompile(`start= *(\d+).*name="XBOOTLDR"`).FindStringSubmatch(table)
+		if second == nil {
+			t.Fatalf("no XBOOTLDR in %s", table)
+		}
+		m.takeOutOf(t, "@@"+second[1]+"s", m.extended)
 	}
-	if err := os.Mkdir(m.esp, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	bootCommand(t, "mcopy", "-s", "-m", "-Q", "-n", "-i", m.image+"@@1M", "::/*", m.esp)
 	out, err := os.ReadFile(filepath.Join(m.esp, "test/out.txt"))
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
@@ -343,6 +391,18 @@ func (m *trialMachine) takeOut(t *testing.T) {
 	if strings.Contains(m.out, "JOB-FAILED") || strings.Contains(m.out, "JOB-SUCCEEDED") {
 		t.Error("the job failed")
 	}
+}
+
+// takeOutOf makes a tree what is on a partition, which is at an offset of the disk in mtools' way of naming it.
+func (m *trialMachine) takeOutOf(t *testing.T, at, tree string) {
+	t.Helper()
+	if err := os.RemoveAll(tree); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	bootCommand(t, "mcopy", "-s", "-m", "-Q", "-n", "-i", m.image+at, "::/*", tree)
 }
 
 // wantNixOS wants that a Linux without Xen came up.

@@ -14,6 +14,7 @@ import (
 
 // TestBootVariant starts the extra entries of a generation: one with more parameters for Xen, and one with microcode.
 func TestBootVariant(t *testing.T) {
+	t.Parallel()
 	lab := newBootLab(t)
 	// QEMU's processor takes no microcode, so that all there is to see is what Xen's loader reads.
 	microcode := []byte(strings.Repeat("microcode\n", 420))

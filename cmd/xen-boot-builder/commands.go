@@ -103,7 +103,8 @@ func commands() []command {
 			summary: "take away all Xen entries, and give loader.conf its old default",
 			details: lines(
 				"For when Xen is switched off. Only entries and files of this program's and of",
-				"nixpkgs' script's making go.",
+				"nixpkgs' script's making go. On the running system a LoaderEntryOneShot that",
+				"names one of them goes, too.",
 			),
 			words: true,
 			run:   runRemove,

@@ -42,7 +42,11 @@ func testNoOp(t *testing.T, b binary) {
 func testTwoAtOnce(t *testing.T, b binary) {
 	single := mustLayOut(t, "demo")
 	want := b.mustInstall(t, single, "quiet")
-	for range 20 {
+	times := 20
+	if testing.Short() {
+		times = 5
+	}
+	for range times {
 		m := mustLayOut(t, "demo")
 		results := make(chan processResult, 2)
 		for range cap(results) {

@@ -14,7 +14,7 @@ func runRemove(ctx context.Context, c *commandLine, ui *ui) error {
 	}
 	defer lock.close()
 	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
-		plan, err := bootbuilder.NewRemoval(ctx, target)
+		plan, err := bootbuilder.NewRemoval(ctx, target, c.efivars())
 		if err != nil {
 			return nil, err
 		}

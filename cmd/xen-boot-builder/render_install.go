@@ -31,6 +31,8 @@ func (u *ui) renderInstall(c *commandLine, r *bootbuilder.Report, err error) {
 		u.complain(cyan, "hint", hint)
 	}
 	switch c.verbosity {
+	case normal:
+		u.lines(trialLines(u.screen, c, r))
 	case info:
 		u.lines(infoLines(u.screen, r, c.full))
 	case debug:
@@ -244,6 +246,7 @@ func outWords(counts map[bootbuilder.Reason]int) string {
 // lastLines always come last: what starts next, disk space, and the run in numbers.
 func lastLines(s screen.Screen, r *bootbuilder.Report) []string {
 	var lines []string
+	lines = append(lines, oneShotLines(s, r)...)
 	next, space := nextWords(r.Next), spaceWords(r.Space, r.Boot)
 	const apart = 6
 	switch {
@@ -265,12 +268,56 @@ func nextWords(n *bootbuilder.NextReport) string {
 	}
 	words := "boots next: " + startWords(n.Now)
 	if n.Then != nil {
-		words += " once, on trial; after that: " + startWords(*n.Then)
+		words = onceWords(n)
 	}
-	if n.Before.Entry != n.Now.Entry && n.Before.Entry != "" {
+	said := n.Then != nil && n.Then.Entry == n.Before.Entry
+	if n.Before.Entry != n.Now.Entry && n.Before.Entry != "" && !said {
 		words += " (was: " + startWords(n.Before) + ")"
 	}
 	return words
+}
+
+// onceWords says what starts once, and what starts after that: "next boot: 42 on Xen 4.20.2, on trial; after that: 41 on
+// Xen 4.19.3, proven 2026-11-20".
+func onceWords(n *bootbuilder.NextReport) string {
+	words := "next boot: " + startWords(n.Now)
+	if n.Trial != "" {
+		words += ", on trial"
+	} else {
+		words += ", once"
+	}
+	return words + "; after that: " + withProof(*n.Then)
+}
+
+// withProof is what starts, and since when it is known to come up.
+func withProof(s bootbuilder.Start) string {
+	if s.Proven == "" {
+		return startWords(s)
+	}
+	return startWords(s) + ", proven " + s.Proven
+}
+
+// trialLines is the one line in default verbosity for who asked for a trial: what starts next, and after that.
+func trialLines(s screen.Screen, c *commandLine, r *bootbuilder.Report) []string {
+	switch {
+	case bootbuilder.DefaultMode(c.defaultMode) != bootbuilder.DefaultTry || r.Next == nil:
+		return nil
+	case r.Next.Then == nil:
+		return s.Wrap("", "next boot: "+withProof(r.Next.Now))
+	}
+	return s.Wrap("", onceWords(r.Next))
+}
+
+// oneShotLines say what became of a shot that was taken back.
+func oneShotLines(s screen.Screen, r *bootbuilder.Report) []string {
+	if r.OneShot == nil || r.OneShot.Before == "" || r.OneShot.After != "" {
+		return nil
+	}
+	word := "taken back"
+	if r.DryRun {
+		word = "would be taken back"
+	}
+	return s.Wrap("", "LoaderEntryOneShot: "+word+", it named "+r.OneShot.Before)
 }
 
 // summaryWords is the run in numbers.

@@ -25,6 +25,7 @@ func (u *ui) renderRemove(c *commandLine, r *bootbuilder.Report, err error) {
 	}
 	u.printf("Removing Xen Project Hypervisor boot entries...%s\n", outcome)
 	if c.verbosity == normal {
+		u.lines(oneShotLines(u.screen, r))
 		return
 	}
 	u.lines(removedLines(r))

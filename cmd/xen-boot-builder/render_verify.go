@@ -37,6 +37,7 @@ func verifyLines(s screen.Screen, i *bootbuilder.Inspection, heading string, onl
 	if !i.Signatures && len(i.Entries) > 0 {
 		lines = append(lines, "signatures: not checked")
 	}
+	lines = append(lines, countingLines(s, i.Counting)...)
 	var parts []string
 	for _, h := range healths {
 		if counts[h] > 0 {
@@ -48,6 +49,18 @@ func verifyLines(s screen.Screen, i *bootbuilder.Inspection, heading string, onl
 		text += ": " + strings.Join(parts, ", ")
 	}
 	return withHeading(s, heading, append(lines, text))
+}
+
+// countingLines say what boot counting covers, where it is in use.
+func countingLines(s screen.Screen, c *bootbuilder.Counting) []string {
+	var lines []string
+	if c != nil && c.Counted > 0 {
+		lines = append(lines, s.Wrap("", "boot counting: "+count(c.Counted, "image is counted", "images are counted"))...)
+	}
+	if c != nil && c.NotCounted > 0 {
+		lines = append(lines, s.Wrap("", "boot counting: does not cover "+count(c.NotCounted, "entry", "entries")+" of type #1; --default try falls back")...)
+	}
+	return lines
 }
 
 func withHeading(s screen.Screen, heading string, lines []string) []string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"go/ast"
@@ -37,9 +38,12 @@ func TestSchema(t *testing.T) {
 			if c.kind == "" {
 				c.kind = "demo"
 			}
-			s := schemaMachine{T: t, machine: mustLayOut(t, c.kind)}
+			s := schemaMachine{T: t, machine: mustLayOut(t, c.kind), env: noEnvironment()}
+			if c.running {
+				s.env.running = s.thisMachine()
+			}
 			args := c.prepare(s)
-			code, stdout, stderr := runInProcess(append(args, "--json"), nil)
+			code, stdout, stderr := s.inProcess(append(args, "--json")...)
 			if code != c.code {
 				t.Fatalf("exit code %d, want %d\n%s", code, c.code, stderr)
 			}
@@ -61,6 +65,7 @@ func TestSchema(t *testing.T) {
 type schemaCase struct {
 	name    string
 	kind    string // of machine
+	running bool   // the machine is the running one, started by systemd-boot
 	code    int
 	holds   string // what shows that the run was what it should be
 	prepare func(s schemaMachine) (args []string)
@@ -149,6 +154,27 @@ func schemaCases() []schemaCase {
 			return []string{"remove", "--esp", s.esp, "--dry-run"}
 		}},
 
+		{name: "on trial", running: true, holds: `"trial": "xen-generation-3"`, prepare: func(s schemaMachine) []string {
+			return s.args("install", "--default", "try")
+		}},
+		{name: "after a trial", running: true, holds: `"proven": "20`, prepare: func(s schemaMachine) []string {
+			s.run("install", "--default", "try")
+			s.run("bless")
+			return s.args("install", "--default", "try")
+		}},
+		{name: "blessed", running: true, holds: `"changed": true`, prepare: func(s schemaMachine) []string {
+			s.run("install", "--default", "try")
+			return s.args("bless")
+		}},
+		{name: "tried", running: true, holds: `"then": {`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			return []string{"try", "--esp", s.esp, "2"}
+		}},
+		{name: "remove takes the shot back", running: true, holds: `"oneShot": {`, prepare: func(s schemaMachine) []string {
+			s.run("install", "--default", "try")
+			return []string{"remove", "--esp", s.esp}
+		}},
+
 		{name: "list nothing", holds: `"entries": []`, prepare: func(s schemaMachine) []string {
 			return []string{"list", "--esp", s.esp}
 		}},
@@ -195,6 +221,14 @@ func schemaCases() []schemaCase {
 			})
 			return s.args("verify")
 		}},
+		{name: "verify with boot counters", holds: `"notCounted": 1`, prepare: func(s schemaMachine) []string {
+			s.run("install")
+			entry := filepath.Join(s.esp, "loader/entries/nixos-generation-2")
+			if err := os.Rename(entry+".conf", entry+"+3.conf"); err != nil {
+				s.Fatal(err)
+			}
+			return s.args("verify")
+		}},
 		{name: "list with generations without an entry", holds: `"reason": "not-installed"`, prepare: func(s schemaMachine) []string {
 			return s.args("list")
 		}},
@@ -231,6 +265,32 @@ func schemaCases() []schemaCase {
 type schemaMachine struct {
 	*testing.T
 	machine
+	env environment
+}
+
+func (s schemaMachine) inProcess(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(s.Context(), args, &out, &errs, s.env)
+	return code, out.String(), errs.String()
+}
+
+// thisMachine gives the machine the EFI variables of one that runs, in domain 0 started by the Xen entry of its newest generation.
+func (s schemaMachine) thisMachine() running {
+	s.Helper()
+	dir := s.TempDir()
+	m := running{root: s.root, efivars: filepath.Join(dir, "efivars"), sys: filepath.Join(dir, "sys")}
+	hypervisor := filepath.Join(m.sys, "hypervisor")
+	features := []byte{7, 0, 0, 0, 0xff, 7, 0, 0, 0, 0, 0, 0} // what 252 says of itself
+	if err := errors.Join(
+		os.MkdirAll(m.efivars, 0o755), os.MkdirAll(hypervisor, 0o755),
+		os.WriteFile(efiVarFile(m.efivars, "LoaderFeatures"), features, 0o644),
+		setEFIVar(m.efivars, "LoaderInfo", "systemd-boot 252.39-1~deb12u2"),
+		setEFIVar(m.efivars, "LoaderEntrySelected", "xen-generation-3.conf"),
+		os.WriteFile(filepath.Join(hypervisor, "type"), []byte("xen\n"), 0o644),
+	); err != nil {
+		s.Fatal(err)
+	}
+	return m
 }
 
 func (s schemaMachine) args(command string, more ...string) []string {
@@ -239,7 +299,7 @@ func (s schemaMachine) args(command string, more ...string) []string {
 
 func (s schemaMachine) run(command string, more ...string) {
 	s.Helper()
-	if code, _, stderr := runInProcess(s.args(command, more...), nil); code != exitDone {
+	if code, _, stderr := s.inProcess(s.args(command, more...)...); code != exitDone {
 		s.Fatalf("%s: exit code %d\n%s", command, code, stderr)
 	}
 }
@@ -344,6 +404,8 @@ func TestSchemaProperties(t *testing.T) {
 		"generation":  bootbuilder.GenerationReport{},
 		"file":        bootbuilder.FileReport{},
 		"loaderConf":  bootbuilder.LoaderReport{},
+		"counting":    bootbuilder.Counting{},
+		"oneShot":     bootbuilder.OneShotReport{},
 		"warning":     bootbuilder.WarningReport{},
 		"inspections": inspectionDocument{},
 		"inspection":  bootbuilder.Inspection{},

@@ -147,11 +147,20 @@ func TestNextWords(t *testing.T) {
 	t.Parallel()
 	old := bootbuilder.Start{Entry: "xen-generation-41.conf", Number: 41, Xen: true, XenVersion: "4.19.3"}
 	now := bootbuilder.Start{Entry: "xen-generation-42.conf", Number: 42, Xen: true, XenVersion: "4.20.2"}
+	proven := old
+	proven.Proven = "2026-11-20"
 	for want, n := range map[string]*bootbuilder.NextReport{
 		"":                             nil,
 		"boots next: 42 on Xen 4.20.2": {Before: now, Now: now},
-		"boots next: 42 on Xen 4.20.2 (was: 41 on Xen 4.19.3)":                                              {Before: old, Now: now},
-		"boots next: 42 on Xen 4.20.2 once, on trial; after that: 41 on Xen 4.19.3 (was: 41 on Xen 4.19.3)": {Before: old, Now: now, Then: &old},
+		"boots next: 42 on Xen 4.20.2 (was: 41 on Xen 4.19.3)": {Before: old, Now: now},
+
+		"next boot: 42 on Xen 4.20.2, once; after that: 41 on Xen 4.19.3": {Before: old, Now: now, Then: &old},
+		"next boot: 42 on Xen 4.20.2, on trial; after that: 41 on Xen 4.19.3, proven 2026-11-20": {
+			Before: old, Now: now, Then: &proven, Trial: "xen-generation-42",
+		},
+		"next boot: 42 on Xen 4.20.2, on trial; after that: 41 on Xen 4.19.3 (was: 40 without Xen)": {
+			Before: bootbuilder.Start{Entry: "nixos-generation-40.conf", Number: 40}, Now: now, Then: &old, Trial: "xen-generation-42",
+		},
 	} {
 		if got := nextWords(n); got != want {
 			t.Errorf("%q, want %q", got, want)

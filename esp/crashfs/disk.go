@@ -2,9 +2,9 @@ package crashfs
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -143,21 +143,35 @@ func (d *disk) alias(dir int, base string) string {
 	if base == strings.ToUpper(base) && len(stem) <= 8 && len(ext) <= 3 && !strings.Contains(stem, ".") {
 		return base
 	}
-	stem = strings.ToUpper(strings.NewReplacer(".", "", " ", "", "+", "_").Replace(stem))
+	stem = strings.ToUpper(strings.Map(func(r rune) rune {
+		switch r {
+		case '.', ' ':
+			return -1
+		case '+':
+			return '_'
+		}
+		return r
+	}, stem))
 	if ext = strings.ToUpper(ext[:min(3, len(ext))]); ext != "" {
 		ext = "." + ext
 	}
 	if strings.EqualFold(stem+ext, base) && len(stem) <= 8 {
 		return base // the same name to all who don't tell letter cases apart
 	}
-	for n := 1; ; n++ {
-		tail := fmt.Sprintf("~%d", n)
-		name := stem[:min(8-len(tail), len(stem))] + tail + ext
-		taken := false
-		for _, s := range d.slots {
-			taken = taken || s.parent == dir && slices.ContainsFunc(s.entry.versions, func(e entry) bool { return e.text == name })
+	taken := make(map[string]bool)
+	for i := range d.slots {
+		if d.slots[i].parent != dir {
+			continue
 		}
-		if !taken {
+		for _, e := range d.slots[i].entry.versions {
+			if strings.IndexByte(e.text, '~') >= 0 {
+				taken[e.text] = true
+			}
+		}
+	}
+	for n := 1; ; n++ {
+		tail := "~" + strconv.Itoa(n)
+		if name := stem[:min(8-len(tail), len(stem))] + tail + ext; !taken[name] {
 			return name
 		}
 	}

@@ -391,7 +391,7 @@ func (p *planner) exists(value string) bool {
 	lit, isLit := literal(value)
 	for i, b := range p.variants {
 		if slices.ContainsFunc(p.menus[i], func(e row) bool {
-			return b.matches(value, e) || isLit && named(lit, e.Entry, e.Kind != Other)
+			return b.matches(value, e) || isLit && named(lit, e.Entry, e.Kind != Other && e.Kind != Auto)
 		}) {
 			return true
 		}

@@ -74,6 +74,13 @@ func (m *machine) other(file string) {
 	m.Before, m.After = append(m.Before, e), append(m.After, e)
 }
 
+// windows is there, and systemd-boot makes an entry for it.
+func (m *machine) windows() *machine {
+	e := nextboot.Entry{File: nextboot.Windows, Kind: nextboot.Auto}
+	m.Before, m.After = append(m.Before, e), append(m.After, e)
+	return m
+}
+
 // change changes an entry before and after.
 func (m *machine) change(file string, f func(*nextboot.Entry)) {
 	for _, menu := range [][]nextboot.Entry{m.Before, m.After} {
@@ -244,7 +251,18 @@ func TestDecide(t *testing.T) {
 			m.Remove = true
 			return m
 		}, conf: "=", then: "xen-rescue-1.conf"},
-		{name: "Windows", m: func() *machine { return two("default auto-windows\n") }, conf: "=", then: "auto-windows", warn: "hand-written"},
+		{name: "Windows", m: func() *machine { return two("default auto-windows\n").windows() }, conf: "=", then: "auto-windows", warn: "hand-written"},
+		{name: "Windows by a pattern", m: func() *machine { return two("default auto-*\n").windows() }, conf: "=", then: "auto-windows", warn: "hand-written"},
+		{name: "Windows, and no entries of systemd-boot's own", m: func() *machine { return two("auto-entries no\ndefault auto-windows\n").windows() },
+			conf: "auto-entries no\ndefault " + x6 + "\n", then: x6},
+		{name: "Windows that is gone", m: func() *machine { return two("default auto-windows\n") }, conf: "=", then: x6},
+		{name: "Windows that is gone, nixos", m: func() *machine {
+			m := two("default auto-windows\n")
+			m.Policy = nextboot.PreferNixOS
+			return m
+		}, conf: "default " + n6 + "\n", then: n6, warn: "nixos-written"},
+		{name: "the firmware's setup", m: func() *machine { return two("default auto-reboot-to-firmware-setup\n") },
+			conf: "=", then: "auto-reboot-to-firmware-setup", warn: "hand-written"},
 
 		// The newest can't be built, and loader.conf names Xen's entries.
 		{name: "our glob, the newest failed", m: func() *machine {
@@ -479,10 +497,15 @@ func TestDecide(t *testing.T) {
 			return m
 		}, conf: "=", next: x7, then: n7},
 		{name: "try, the shot is taken", m: func() *machine {
-			m := two("default " + n6 + "\n")
+			m := two("default " + n6 + "\n").windows()
 			m.Policy, m.Vars.OneShot = nextboot.Trial, "auto-windows"
 			return m
 		}, conf: "=", next: "auto-windows", then: n6, warn: "one-shot-taken variable-outranks"},
+		{name: "try, the shot is at what is gone", m: func() *machine {
+			m := two("default " + n6 + "\n")
+			m.Policy, m.Vars.OneShot = nextboot.Trial, "auto-windows"
+			return m
+		}, conf: "=", next: x6, then: n6},
 		{name: "try, can't be armed", m: func() *machine {
 			m := two("default " + n6 + "\n")
 			m.Policy, m.CanArm = nextboot.Trial, false

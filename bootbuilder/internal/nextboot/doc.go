@@ -9,6 +9,6 @@
 // returns loader.conf's new text. [Bless] and [Try] are the rules of a Xen on trial.
 //
 // Left out: what a person picks in the menu; the entry for a failed firmware update
-// (LoaderEntrySysFail, systemd 258); entries from SMBIOS; profiles of multi-profile images;
-// two entries that only the order of a directory's slots tells apart.
+// (LoaderEntrySysFail, systemd 258); whether the firmware has a setup that can be asked for; entries from SMBIOS;
+// profiles of multi-profile images; two entries that only the order of a directory's slots tells apart.
 package nextboot

@@ -185,7 +185,7 @@ func (r *resolver) meansLiteral(lit string) (int, meaning) {
 		for _, menu := range [][]row{r.before, r.after} {
 			for _, e := range menu {
 				// Without its suffix, systemd-boot finds no entry: only of NixOS' and ours is it known what was meant.
-				if (!loose || e.Kind != Other) && named(lit, e.Entry, loose) {
+				if (!loose || e.Kind != Other && e.Kind != Auto) && named(lit, e.Entry, loose) {
 					return r.of(e.Entry)
 				}
 			}
@@ -240,7 +240,7 @@ func (r *resolver) meansGlob(value string) (int, meaning) {
 	}
 	all := func(Entry) bool { return true }
 	e, found := first(value, all)
-	if found && e.Kind == Other {
+	if found && (e.Kind == Other || e.Kind == Auto) {
 		return -1, handWritten
 	}
 	if rest, ok := cutPrefixFold(value, "xen-"); ok {

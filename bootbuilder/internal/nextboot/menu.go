@@ -19,6 +19,7 @@ const (
 	Stub                 // type #2, by Lanzaboote
 	XenEntry             // type #1, ours
 	XenImage             // type #2, ours
+	Auto                 // of systemd-boot's own making, for a program that it finds on the ESP: its File is its id
 )
 
 // Ours reports whether this project makes entries of this kind.
@@ -93,7 +94,7 @@ func (b behaviour) matches(pattern string, e row) bool {
 // visible reports whether systemd-boot shows an entry.
 func visible(e Entry) bool {
 	name := asciiLower(e.File)
-	return !e.Hidden && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "auto-") &&
+	return e.Kind == Auto || !e.Hidden && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "auto-") &&
 		(strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".efi"))
 }
 
@@ -112,7 +113,7 @@ func (b behaviour) row(e Entry) row {
 // Bad is [Entry.Bad].
 func (r row) Bad() bool { return r.tries != nil && r.tries.Left == 0 }
 
-// menu is what systemd-boot shows, in its order. It reads images before entries, and sorts stably.
+// menu is what systemd-boot shows, in its order. It reads images before entries, sorts stably, and adds its own.
 func (b behaviour) menu(entries []Entry) []row {
 	list := make([]row, 0, len(entries))
 	for _, e := range entries {
@@ -125,7 +126,7 @@ func (b behaviour) menu(entries []Entry) []row {
 
 func inOrder(list []row) []row {
 	slices.SortFunc(list, func(x, y row) int {
-		if c := compareRows(&x, &y); c != 0 {
+		if c := cmp.Or(compareBool(x.Kind == Auto, y.Kind == Auto), compareRows(&x, &y)); c != 0 {
 			return c
 		}
 		return cmp.Or(compareBool(y.image, x.image), cmp.Compare(x.File, y.File))

@@ -124,12 +124,13 @@ func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []row) Start {
 	questions = append(questions,
 		question{DefaultVar, vars.Default, saved(vars.Default), false},
 		question{DefaultKey, d, saved(d), false})
+	auto := conf.AutoEntries()
 	for _, q := range questions {
 		if q.pattern == "" {
 			continue
 		}
 		for _, e := range menu {
-			if q.notBad && e.Bad() {
+			if q.notBad && e.Bad() || e.Kind == Auto && !auto {
 				continue
 			}
 			if b.matches(q.pattern, e) {
@@ -140,7 +141,7 @@ func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []row) Start {
 			return Start{ID: asciiLower(q.pattern), By: q.by, Value: q.value}
 		}
 	}
-	if len(menu) == 0 {
+	if len(menu) == 0 || menu[0].Kind == Auto { // such a one is not started unasked
 		return Start{}
 	}
 	return Start{Entry: menu[0].Entry, ID: menu[0].id, By: First, Value: d}
@@ -149,10 +150,15 @@ func (b behaviour) starts(conf *esp.LoaderConf, vars Vars, menu []row) Start {
 // isSaved reports whether a value stands for the entry that was started last.
 func isSaved(value string) bool { return asciiLower(value) == "@saved" }
 
-// isAuto reports whether a value names an entry that systemd-boot makes itself: Windows, the
-// EFI shell, the firmware's setup. Whether those are there can't be known from the partition: it is
-// taken for granted.
+// isAuto reports whether a value names an entry that systemd-boot makes itself and of which can't be known here whether it
+// does, as it is not for a file on the ESP: the firmware's setup, say. That one is taken for granted.
 func isAuto(value string) bool {
 	low := asciiLower(value)
-	return strings.HasPrefix(low, "auto-") || strings.HasPrefix(low, "secure-boot-keys-")
+	return (strings.HasPrefix(low, "auto-") || strings.HasPrefix(low, "secure-boot-keys-")) && low != Windows && low != Shell
 }
+
+// The ids of entries that systemd-boot makes for what it finds on the ESP.
+const (
+	Windows = "auto-windows"
+	Shell   = "auto-efi-shell"
+)

@@ -68,7 +68,7 @@ func (p *planner) arm(x Entry) {
 	toplevel := p.r.gens[p.g].Toplevel
 	armed := p.in.Vars.OneShot
 	if armed != "" {
-		if _, what := p.r.means(armed, true); what != xenValue && what != dangling {
+		if _, what := p.r.means(armed, true); what != xenValue && what != dangling && what != nothing {
 			p.warn(OneShotTaken, "xen-boot-builder try "+x.ID()+" puts Xen in its place",
 				"LoaderEntryOneShot names %s: %s is not put on trial", armed, p.name(p.g))
 			return

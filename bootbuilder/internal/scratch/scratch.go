@@ -12,10 +12,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +36,8 @@ type Dir struct {
 // Make makes a directory that only its owner may enter. The parent stays the caller's, who
 // keeps it open until the directory is closed.
 func Make(parent *os.Root) (*Dir, error) {
-	// A sweep may take a new directory before it is locked: then there is another name.
+	// A sweep takes a new directory only if a minute passes before it is locked (the machine slept, or
+	// its clock was set): then there is another name.
 	for range 10 {
 		d := &Dir{parent: parent, name: Prefix + strings.ToLower(rand.Text())}
 		if err := parent.Mkdir(d.name, 0o700); err != nil {
@@ -183,7 +186,7 @@ func empty(root *os.Root) error {
 }
 
 // Sweep removes the directories in parent that killed processes of this user left, and names
-// them. A directory that can't be removed does not keep it from the others.
+// them. Empty ones stay for a minute: they may be on their way to [Make]'s caller. A directory that can't be removed does not keep it from the others.
 func Sweep(parent *os.Root) (removed []string, err error) {
 	f, err := parent.Open(".")
 	if err != nil {
@@ -229,20 +232,35 @@ func sweep(parent *os.Root, name string) (bool, error) {
 	if d.lock, err = d.root.Open("."); err != nil {
 		return false, ignoreMissing(err)
 	}
-	if opened, err := d.lock.Stat(); err != nil || !os.SameFile(opened, there) {
+	opened, err := d.lock.Stat()
+	if err != nil || !os.SameFile(opened, there) {
 		return false, err // changed meanwhile: somebody is at work
+	}
+	// A new one is not locked at once. Nothing is written before it is, so that one with
+	// something in it is not new, and a secret that a killed process left goes at once.
+	if time.Since(opened.ModTime()).Abs() < time.Minute {
+		if _, err := d.lock.Readdirnames(1); err != nil {
+			return false, ignoreMissing(ignoreEnd(err))
+		}
 	}
 	if err := unix.Flock(int(d.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return false, nil // in use
 	}
 	if err := empty(d.root); err != nil {
-		return false, err
+		return false, ignoreMissing(err) // another sweep has removed it
 	}
 	if err := d.Unmoved(); err != nil {
 		return false, nil
 	}
 	err = parent.Remove(name)
 	return err == nil, ignoreMissing(err)
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 func ignoreMissing(err error) error {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/scratch"
 )
@@ -142,14 +144,21 @@ func TestSweep(t *testing.T) {
 	must(t, os.Mkdir(dir+"/another", 0o700))
 	// What somebody called so himself is his.
 	must(t, os.Mkdir(dir+"/xen-boot-builder-checkout", 0o700))
-	want := 4
+	// What was made just now is somebody's, who will lock it.
+	must(t, os.Mkdir(dir+"/xen-boot-builder-newnewnewnewnewnewnewnewne", 0o700))
+	must(t, os.Mkdir(dir+"/xen-boot-builder-oldoldoldoldoldoldoldoldol", 0o700))
+	hour := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(dir+"/xen-boot-builder-oldoldoldoldoldoldoldoldol", hour, hour))
+	want := 5
 	if os.Geteuid() == 0 {
 		must(t, os.Mkdir(dir+"/xen-boot-builder-nobodynobodynobodynobodyno", 0o700))
 		must(t, os.Chown(dir+"/xen-boot-builder-nobodynobodynobodynobodyno", 65534, 65534))
 		want++
 	}
 	removed, err := scratch.Sweep(root)
-	if err != nil || len(removed) != 1 || removed[0] != "xen-boot-builder-deaddeaddeaddeaddeaddeadde" {
+	slices.Sort(removed)
+	gone := []string{"xen-boot-builder-deaddeaddeaddeaddeaddeadde", "xen-boot-builder-oldoldoldoldoldoldoldoldol"}
+	if err != nil || !slices.Equal(removed, gone) {
 		t.Errorf("removed %q, %v", removed, err)
 	}
 	if list, err := os.ReadDir(dir); err != nil || len(list) != want {
@@ -173,12 +182,19 @@ func TestSweepBesideMake(t *testing.T) {
 				case <-done:
 					return
 				default:
-					_, _ = scratch.Sweep(root)
+					if removed, err := scratch.Sweep(root); err != nil || len(removed) > 0 {
+						t.Errorf("removed %q, %v", removed, err)
+						return
+					}
 				}
 			}
 		})
 	}
-	for range 300 {
+	times := 300
+	if testing.Short() {
+		times = 50
+	}
+	for range times {
 		d, err := scratch.Make(root)
 		must(t, err)
 		if err := d.Root().WriteFile("f", nil, 0o600); err != nil {

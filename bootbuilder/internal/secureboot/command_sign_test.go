@@ -128,9 +128,11 @@ func TestCommandHidesEnvironment(t *testing.T) {
 func TestSweepSigning(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
-	if err := os.MkdirAll(tmp+"/"+scratch.Prefix+"abcdefghijklmnopqrstuvwxyz", 0o700); err != nil {
+	left := tmp + "/" + scratch.Prefix + "abcdefghijklmnopqrstuvwxyz"
+	if err := os.MkdirAll(left, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	writeFile(t, left+"/image", nil)
 	if removed, err := secureboot.SweepSigning(tmp); err != nil || len(removed) != 1 {
 		t.Errorf("%q, %v", removed, err)
 	}

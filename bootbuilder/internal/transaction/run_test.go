@@ -37,6 +37,9 @@ func TestFaults(t *testing.T) {
 			must(t, err)
 			rng := rand.New(rand.NewPCG(7, 8))
 			for n, op := range m.Log() {
+				if !sampled(n, s.name) {
+					continue
+				}
 				for _, fault := range []func(m *crashfs.Machine){
 					func(m *crashfs.Machine) { m.FailAt(n, syscall.EIO) },
 					func(m *crashfs.Machine) { m.FailAt(n, syscall.ENOSPC) },
@@ -162,6 +165,9 @@ func TestInterrupted(t *testing.T) {
 			}
 			if err != nil {
 				stopped++
+			}
+			if !sampled(at, s.name) {
+				continue
 			}
 			s.afterFailure(t, start, m, r, false, err, fmt.Sprintf("%s: stopped at step %d", s.name, at))
 			for found := range m.CrashStates(3, rand.New(rand.NewPCG(9, 9))) {
@@ -310,7 +316,7 @@ func TestTwoFileSystems(t *testing.T) {
 	must(t, run(m))
 	rng := rand.New(rand.NewPCG(1, 2))
 	for n, op := range m.Log() {
-		if !op.Kind.Writes() {
+		if !op.Kind.Writes() || !sampled(n, s.name) {
 			continue
 		}
 		m := start.Clone()
