@@ -13,6 +13,7 @@
 # judge.py    a state -> what is wrong with it; espcheck.py reads an ESP besides
 # repair.py   the next run, on a mounted vfat, on the states that cuts.py kept: as they are, and after fsck.vfat -a
 # vm.py       the machine; guest/ is its helper
+# first.py    how long a first install takes there, beside cp and sync -f
 set -uo pipefail
 tool=$(realpath "$1")
 cd "$(dirname "$0")"
