@@ -146,25 +146,26 @@ func List(ctx context.Context, target Target, options InspectOptions) (*Inspecti
 
 // inspector reads $BOOT for [List] and [Verify].
 type inspector struct {
-	target  Target
-	options InspectOptions
-	root    *nixroot.Root           // nil: without the store
-	system  *generation.System      // nil: without the store
-	found   []generation.Generation // those with a place in the menu; none without the store
-	linked  []generation.Generation // those that the profile links lead to
-	from    Source                  // what gives them that place
-	only    filter                  // the generations that are asked for
-	shown   []installed.Entry       // their entries, in the order of the result's
-	reader  *content.Reader         // what entries share is read and hashed once
-	inv     *installed.Inventory
-	conf    loaderConf
-	fw      firmwareState
-	world   world
-	menu    []nextboot.Entry
-	start   nextboot.Start
-	users   map[esp.Key]int   // how many entries use a file
-	damaged map[string]string // what of NixOS' is damaged, by the file of the entry that names it
-	result  *Inspection
+	target       Target
+	options      InspectOptions
+	root         *nixroot.Root           // nil: without the store
+	system       *generation.System      // nil: without the store
+	found        []generation.Generation // those with a place in the menu; none without the store
+	linked       []generation.Generation // those that the profile links lead to
+	from         Source                  // what gives them that place
+	only         filter                  // the generations that are asked for
+	shown        []installed.Entry       // their entries, in the order of the result's
+	reader       *content.Reader         // what entries share is read and hashed once
+	inv          *installed.Inventory
+	conf         loaderConf
+	fw           firmwareState
+	world        world
+	menu         []nextboot.Entry
+	start        nextboot.Start
+	users        map[esp.Key]int   // how many entries use a file
+	damaged      map[string]string // what of NixOS' is damaged, by the file of the entry that names it
+	toplevelGone map[string]bool   // dom0 won't find its system, by the entry's file
+	result       *Inspection
 }
 
 // rootUse says what becomes of a root that is not that of the system on $BOOT.
@@ -180,7 +181,7 @@ func newInspector(target Target, options InspectOptions, use rootUse) (*inspecto
 	if err != nil {
 		return nil, err
 	}
-	i := &inspector{target: target, options: options, users: make(map[esp.Key]int), damaged: make(map[string]string), result: &Inspection{
+	i := &inspector{target: target, options: options, users: make(map[esp.Key]int), damaged: make(map[string]string), toplevelGone: make(map[string]bool), result: &Inspection{
 		Schema: ReportSchema, ESP: target.ESP.Path("."), Boot: target.Boot.Path("."), Signatures: options.Certificate != nil,
 		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
 	}}

@@ -53,7 +53,10 @@ func (i *inspector) examine(ctx context.Context, e installed.Entry, s *EntryStat
 	s.fault(Broken, i.examineImage(ctx, e))
 	s.fault(Broken, i.examineConfig(e))
 	s.fault(Broken, i.examineRamdisk(ctx, e))
-	s.fault(Broken, i.examineToplevel(e))
+	if err := i.examineToplevel(e); err != nil {
+		i.toplevelGone[e.File] = true
+		s.fault(Broken, err)
+	}
 	if e.IsImage() {
 		i.examineSigned(ctx, e, s)
 	} else {

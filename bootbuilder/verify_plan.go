@@ -2,12 +2,14 @@ package bootbuilder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
 // compareWithPlans finds what differs from what an install would write now, and what would repair it.
@@ -194,6 +196,13 @@ func (i *inspector) repair(e installed.Entry, s EntryStatus, p *Plan) string {
 	b := p.builtFor(e)
 	seen := b != nil && !p.leaves(e)
 	switch {
+	case i.toplevelGone[e.File]:
+		if p.verdict.goes(e) {
+			return "an install removes it"
+		}
+		return fmt.Sprintf("run nix-store --repair-path %s, or delete its generation: its system is not complete", e.Toplevel)
+	case errors.Is(e.Broken, esp.ErrNotRegular):
+		return fmt.Sprintf("delete %s, then run install", e.FS.Path(e.Image))
 	case e.IsImage() && (i.isUnknownSigned(e) || i.isUnknownVariant(s) || b != nil && !seen):
 		return fmt.Sprintf("delete %s, then run install as it was made: an install reads no kernel of an image whose name is right", e.FS.Path(e.File))
 	case i.isUnknownVariant(s):
