@@ -42,6 +42,7 @@ func TestBinary(t *testing.T) {
 		"permissions":   testPermissions,
 		"drop-in":       testDropIn,
 		"bootctl":       testBootctl,
+		"json failures": testJSONFailures,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -368,6 +368,7 @@ func TestSchemaProperties(t *testing.T) {
 		"newest":        bootbuilder.NewestStatus{},
 		"tried":         bootbuilder.TryReport{},
 		"blessed":       bootbuilder.BlessReport{},
+		"failure":       failureDocument{},
 	} {
 		all, always := jsonProperties(reflect.TypeOf(value))
 		var properties []string

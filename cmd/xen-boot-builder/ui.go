@@ -24,6 +24,9 @@ type ui struct {
 	out, err io.Writer
 	// screen is what stdout is like, and errScreen stderr.
 	screen, errScreen screen.Screen
+	// failure is the last error that was printed, and documented says that a JSON document was.
+	failure    error
+	documented bool
 }
 
 const program = "xen-boot-builder"
@@ -78,6 +81,7 @@ func (u *ui) warn(text string) { u.complain(yellow, "warning", text) }
 
 // fail prints an error, and what the user can do about it.
 func (u *ui) fail(err error) {
+	u.failure = err
 	u.complain(red, "error", err.Error())
 	if hint := hintOf(err); hint != "" {
 		u.complain(cyan, "hint", hint)
