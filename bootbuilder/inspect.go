@@ -278,7 +278,7 @@ func (i *inspector) describe(s nextboot.Start) *Start {
 	}
 	for _, e := range i.inv.Entries { // without the root the entry says what it is
 		if e.Base() == s.Entry.File {
-			r.of(e.ID, factsInstalled(e))
+			r.of(e.ID, i.factsInstalled(e))
 		}
 	}
 	if n, ok := esp.ParseName(s.Entry.File); ok && r.Number == 0 {
@@ -306,14 +306,19 @@ func (i *inspector) generationOf(toplevel string) *generation.Generation {
 func (i *inspector) status(e installed.Entry) EntryStatus {
 	s := EntryStatus{
 		ID: e.EntryID(), Generation: e.ID, Layout: e.Layout, Image: e.FS.Path(e.Image), Title: e.Title, Version: e.Version,
-		Facts: factsInstalled(e), Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
+		Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
 		Default: i.start.Entry.File == e.Base() && i.start.Entry.Kind.Ours(),
 		Runs:    i.result.Runs != nil && sameID(i.result.Runs.Entry, e.EntryID()),
 	}
-	if g := i.generationOf(e.Toplevel); g != nil {
-		said := s.Facts
+	if g := i.generationOf(e.Toplevel); g == nil {
+		s.Facts = i.factsInstalled(e)
+	} else {
+		said := factsInstalled(e)
 		s.Facts = factsOf(*g)
-		s.Variant = said.Variant
+		if s.Variant = said.Variant; s.Variant != "" { // it may have another Xen
+			s.XenParams = said.XenParams
+			s.XenVersion = cmp.Or(i.factsInstalled(e).XenVersion, s.XenVersion)
+		}
 		if said.Built != "" { // a copied root has another change time
 			s.Built = said.Built
 		}
@@ -336,6 +341,15 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 		s.fault(Broken, e.Broken)
 	}
 	return s
+}
+
+// factsInstalled are what an entry and its image themselves say.
+func (i *inspector) factsInstalled(e installed.Entry) Facts {
+	f := factsInstalled(e)
+	if f.XenVersion == "" && e.Broken == nil {
+		f.XenVersion = i.reader.XenVersion(e.Image)
+	}
+	return f
 }
 
 // findWithout finds the generations that have no Xen entry.

@@ -24,6 +24,7 @@ type machine struct {
 //
 //	demo         three generations with Xen, the last with a specialisation, and one of another profile
 //	hash         the same kind of machine with entries named by their content
+//	banner       two generations whose Xen says its version when it starts, as a real one does
 //	no-xen       one generation without Xen
 //	script       two generations with entries that nixpkgs' script has written
 //	lanzaboote   two generations, stubs instead of entries
@@ -51,6 +52,12 @@ func layOut(dir, kind string) (machine, error) {
 		err = fixtures.Demo(dir)
 	case kind == "hash":
 		err = m.install(two, fixtures.SystemdBoot{Names: fixtures.ContentHashNames})
+	case kind == "banner":
+		for i, version := range []string{"4.19.3", "4.20.2"} {
+			two[i].Xen.Version = version
+			two[i].Xen.Image = fixtures.XenImage(fixtures.XenOptions{Version: version, Banner: true})
+		}
+		err = m.install(two, fixtures.SystemdBoot{})
 	case kind == "life":
 		err = m.liveOn()
 	case strings.HasPrefix(kind, "many:"):
