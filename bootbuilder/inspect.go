@@ -271,7 +271,8 @@ func selected(id string, menu []nextboot.Entry) nextboot.Start {
 
 // describe says what an entry of the menu is.
 func (i *inspector) describe(s nextboot.Start) *Start {
-	r := &Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	started := startOf(s)
+	r := &started
 	if g := i.generationOf(s.Entry.Toplevel); g != nil {
 		r.of(g.ID, factsOf(*g))
 		return r
@@ -369,13 +370,19 @@ func (i *inspector) findWithout() {
 		}
 		for _, selector := range g.Selectors {
 			s.Default = s.Default || base(selector.File) == i.start.Entry.File
-			s.Runs = s.Runs || i.result.Runs != nil && sameID(i.result.Runs.Entry, base(selector.File))
+			s.Runs = s.Runs || i.result.Runs != nil && sameID(i.result.Runs.Entry, withoutTries(base(selector.File)))
 		}
 		i.result.Without = append(i.result.Without, s)
 	}
 }
 
 var errNotInstalled = errors.New("it has Xen, and no entry yet: run install")
+
+// withoutTries is an entry's name without its boot counter.
+func withoutTries(name string) string {
+	id, _ := esp.CutTries(name)
+	return id
+}
 
 func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -47,7 +48,7 @@ type NextReport struct {
 
 // Start is what starts, and why.
 type Start struct {
-	Entry      string `json:"entry"` // systemd-boot's id; "" if nothing is known to start
+	Entry      string `json:"entry"` // systemd-boot's id without a boot counter; "" if nothing is known to start
 	Reason     string `json:"reason,omitempty"`
 	Generation string `json:"generation,omitempty"` // id of its Xen entry, Xen or not
 	Number     uint64 `json:"number,omitempty"`
@@ -57,6 +58,12 @@ type Start struct {
 	Variant        string `json:"variant,omitempty"`
 	Xen            bool   `json:"xen"`
 	XenVersion     string `json:"xenVersion,omitempty"`
+}
+
+// startOf is a decision in the words of a report. An id has no boot counter there, whatever systemd-boot's version makes of it.
+func startOf(s nextboot.Start) Start {
+	id, _ := esp.CutTries(s.ID)
+	return Start{Entry: id, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
 }
 
 // of notes whose entry it is.

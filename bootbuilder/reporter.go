@@ -134,7 +134,7 @@ func (v reporter) next() *NextReport {
 
 // start describes an entry that starts.
 func (v reporter) start(s nextboot.Start) Start {
-	r := Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	r := startOf(s)
 	for _, o := range v.p.outcomes {
 		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel || o.variant.Name != "" {
 			continue

@@ -57,11 +57,11 @@ func Bless(ctx context.Context, target Target, m Machine) (*BlessReport, error) 
 	if err != nil {
 		return nil, fileHint(err)
 	}
-	next := blessing.Decision.Next
+	next := startOf(blessing.Decision.Next)
 	return &BlessReport{
 		Schema: ReportSchema, Entry: blessing.Entry.ID(), Toplevel: proof.Toplevel,
 		XenVersion: factsOf(t.found[blessing.Generation]).XenVersion, Changed: changed,
-		Next: &Start{Entry: next.ID, Reason: next.Reason(), Xen: next.Entry.Kind.Ours()},
+		Next: &next,
 	}, nil
 }
 
@@ -107,7 +107,7 @@ func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, 
 	then := nextboot.Starts(t.conf.text, vars, t.world.input.Before, t.world.input.Version)
 	return &TryReport{
 		Schema: ReportSchema, Entry: e.ID(), Value: value,
-		Then: Start{Entry: then.ID, Reason: then.Reason(), Xen: then.Entry.Kind.Ours()},
+		Then: startOf(then),
 	}, nil
 }
 
