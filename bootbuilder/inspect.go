@@ -93,14 +93,6 @@ type GenerationStatus struct {
 // NotInstalled is of a generation that has Xen, and whose entry is not there (yet).
 const NotInstalled Reason = "not-installed"
 
-// FailedInspection is of an ESP that could not be looked at.
-func FailedInspection(esp string, err error) *Inspection {
-	return &Inspection{
-		Schema: ReportSchema, ESP: esp, Boot: esp, Error: err.Error(), Hint: Hint(err),
-		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
-	}
-}
-
 // OK reports whether everything can boot, and nothing is forged.
 func (i *Inspection) OK() bool {
 	return len(i.Problems) == 0 && !slices.ContainsFunc(i.Entries, func(e EntryStatus) bool {

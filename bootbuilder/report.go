@@ -25,7 +25,7 @@ type Report struct {
 	Generations []GenerationReport `json:"generations"`
 	LoaderConf  *LoaderReport      `json:"loaderConf"` // null where it stays as it is
 	Removed     []FileReport       `json:"removed"`
-	Warnings    []WarningReport    `json:"warnings"`
+	Warnings    []Warning          `json:"warnings"`
 	Next        *NextReport        `json:"next,omitempty"`
 	Summary     Summary            `json:"summary"`
 	Space       *SpaceReport       `json:"space,omitempty"`
@@ -157,13 +157,6 @@ type LoaderReport struct {
 	Diff string `json:"diff"`
 }
 
-// WarningReport is a [Warning].
-type WarningReport struct {
-	Generation string `json:"generation,omitempty"`
-	Message    string `json:"message"`
-	Advice     bool   `json:"advice"`
-}
-
 // FileKind says what a file on $BOOT is for.
 type FileKind = layout.FileKind
 
@@ -203,22 +196,9 @@ const (
 	NotReached Reason = "not-reached"
 )
 
-// FailedReport is the report of an ESP that could not even be looked at.
-func FailedReport(esp string, err error) *Report {
-	return emptyReport(esp).WithError(err)
-}
-
 func emptyReport(esp string) *Report {
 	return &Report{
 		Schema: ReportSchema, ESP: esp, Boot: esp,
-		Generations: []GenerationReport{}, Removed: []FileReport{}, Warnings: []WarningReport{},
+		Generations: []GenerationReport{}, Removed: []FileReport{}, Warnings: []Warning{},
 	}
-}
-
-// WithError notes in a report what went wrong, if anything did.
-func (r *Report) WithError(err error) *Report {
-	if err != nil {
-		r.Error, r.Hint = err.Error(), Hint(err)
-	}
-	return r
 }

@@ -71,7 +71,7 @@ func (v reporter) report() *Report {
 	}
 	r.LoaderConf = v.loaderConf()
 	for _, w := range p.warnings {
-		r.Warnings = append(r.Warnings, WarningReport(w))
+		r.Warnings = append(r.Warnings, w)
 	}
 	r.Changed = v.changed()
 	r.Next = v.next()

@@ -151,14 +151,6 @@ func Status(ctx context.Context, target Target, options StatusOptions) (*StatusR
 	return r, ctx.Err()
 }
 
-// FailedStatus is the status of an ESP that could not be looked at.
-func FailedStatus(esp string, err error) *StatusReport {
-	return &StatusReport{
-		Schema: ReportSchema, ESP: esp, Boot: esp, Error: err.Error(), Hint: Hint(err), SecureBoot: SecureBootUnknown,
-		Proven: []ProvenStatus{}, Layouts: []Layout{}, Todo: []Todo{}, Notes: []string{},
-	}
-}
-
 func secureBootOf(f firmwareState) SecureBoot {
 	switch {
 	case !f.state.Known:

@@ -139,7 +139,8 @@ func armHint(err error) error {
 		"it takes root, a system started by systemd-boot, and efivarfs mounted writable; the entry can be chosen in the menu, too")
 }
 
-// SetDefault makes loader.conf start an entry: one that [List] shows, NixOS' or ours.
+// SetDefault makes loader.conf start an entry: one that [List] shows, NixOS' or ours. The next install decides anew, by its
+// [DefaultMode].
 func SetDefault(ctx context.Context, target Target, id string) error {
 	t, err := newTrial(ctx, target, Machine{})
 	if err != nil {
@@ -151,8 +152,14 @@ func SetDefault(ctx context.Context, target Target, id string) error {
 		return refusal(err)
 	}
 	conf := esp.ParseLoaderConf(t.conf.text)
-	if err := conf.Set("default", nextboot.ValueFor(e)); err != nil {
-		return err
+	keys := []string{"default"}
+	if _, ok := conf.Get("preferred"); ok { // newer systemd-boots take that first
+		keys = append(keys, "preferred")
+	}
+	for _, key := range keys {
+		if err := conf.Set(key, nextboot.ValueFor(e)); err != nil {
+			return err
+		}
 	}
 	_, err = t.write(ctx, t.record, conf.Bytes())
 	return fileHint(err)

@@ -13,9 +13,9 @@ import (
 
 // Warning is one thing that the user should know.
 type Warning struct {
-	Generation string // id of its Xen entry, "" for the whole run
-	Message    string // names file and reason
-	Advice     bool   // nothing failed; "quiet" leaves it out
+	Generation string `json:"generation,omitempty"` // id of its Xen entry, "" for the whole run
+	Message    string `json:"message"`              // names file and reason
+	Advice     bool   `json:"advice"`               // nothing failed; "quiet" leaves it out
 }
 
 // warn says what the user should know of a plan as a whole, and which generations are left out

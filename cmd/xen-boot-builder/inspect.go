@@ -71,7 +71,7 @@ func (c *commandLine) failInspection(ui *ui, err error) error {
 	}
 	var all []*bootbuilder.Inspection
 	for _, dir := range places {
-		all = append(all, bootbuilder.FailedInspection(dir, err))
+		all = append(all, failedInspection(dir, err))
 	}
 	return errors.Join(ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}), err)
 }
@@ -86,7 +86,7 @@ func (c *commandLine) inspect(
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		i, err := work(target)
 		if i == nil {
-			all = append(all, bootbuilder.FailedInspection(dir, err))
+			all = append(all, failedInspection(dir, err))
 			return err
 		}
 		all = append(all, i)
@@ -95,7 +95,7 @@ func (c *commandLine) inspect(
 		}
 		return err
 	}, func(dir string, err error) {
-		all = append(all, bootbuilder.FailedInspection(dir, err))
+		all = append(all, failedInspection(dir, err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
@@ -127,7 +127,7 @@ func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Compare(ctx, target, options, c.args[0], c.args[1])
 		if err != nil {
-			all = append(all, bootbuilder.FailedCompare(c.args[0], c.args[1], err))
+			all = append(all, failedCompare(c.args[0], c.args[1], err))
 			return err
 		}
 		all = append(all, r)
@@ -136,7 +136,7 @@ func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return nil
 	}, func(_ string, err error) {
-		all = append(all, bootbuilder.FailedCompare(c.args[0], c.args[1], err))
+		all = append(all, failedCompare(c.args[0], c.args[1], err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(compareDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
@@ -160,7 +160,7 @@ func runStatus(ctx context.Context, c *commandLine, ui *ui) error {
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Status(ctx, target, options)
 		if err != nil {
-			all = append(all, bootbuilder.FailedStatus(dir, err))
+			all = append(all, failedStatus(dir, err))
 			return err
 		}
 		all = append(all, r)
@@ -169,7 +169,7 @@ func runStatus(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return nil
 	}, func(dir string, err error) {
-		all = append(all, bootbuilder.FailedStatus(dir, err))
+		all = append(all, failedStatus(dir, err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(statusDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {

@@ -344,7 +344,7 @@ func TestSchemaProperties(t *testing.T) {
 		"generation":  bootbuilder.GenerationReport{},
 		"file":        bootbuilder.FileReport{},
 		"loaderConf":  bootbuilder.LoaderReport{},
-		"warning":     bootbuilder.WarningReport{},
+		"warning":     bootbuilder.Warning{},
 		"inspections": inspectionDocument{},
 		"inspection":  bootbuilder.Inspection{},
 		"entry":       bootbuilder.EntryStatus{},
