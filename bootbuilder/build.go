@@ -85,7 +85,7 @@ func build(
 		done = append(done, out)
 	}
 	if unsigned {
-		warnings = append(warnings, Warning{Message: "on aarch64 only layout shared is possible, which is not signed: Secure Boot needs a change in Xen there"})
+		warnings = append(warnings, Warning{Message: "on aarch64 only layout shared is possible, which is not signed: Secure Boot needs a change in Xen there (--layout shared ends this warning)"})
 	}
 	return done, warnings, nil
 }

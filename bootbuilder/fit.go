@@ -1,6 +1,7 @@
 package bootbuilder
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
@@ -18,8 +19,8 @@ type fitted struct {
 	change  transaction.Change
 }
 
-// fit decides everything that follows from the outcomes.
-func fit(
+// follow decides everything that follows from the outcomes.
+func follow(
 	target Target, reader *content.Reader, outcomes []outcome, inv *installed.Inventory, conf loaderConf, w world,
 ) fitted {
 	v := reconcile(outcomes, inv, false).withSizes()
@@ -27,10 +28,28 @@ func fit(
 	return fitted{v, next, changeOf(target, reader, outcomes, inv, v, conf, next)}
 }
 
-// space is why there is no disk space; nil if there is.
-func (f fitted) space() error {
+// fit is follow, with as few of the oldest generations left out as there is disk space for where that is asked for.
+func fit(
+	target Target, reader *content.Reader, outcomes []outcome, inv *installed.Inventory, conf loaderConf, w world, asked bool,
+) ([]outcome, fitted) {
+	for {
+		f := follow(target, reader, outcomes, inv, conf, w)
+		if !asked || !f.full() {
+			return outcomes, f
+		}
+		fewer, ok := withoutOldest(outcomes)
+		if !ok {
+			return outcomes, f
+		}
+		outcomes = fewer
+	}
+}
+
+// full reports whether there is no disk space for it.
+func (f fitted) full() bool {
 	_, err := transaction.Plan(f.change)
-	return err
+	var full *transaction.SpaceError
+	return errors.As(err, &full)
 }
 
 // withoutOldest leaves out the oldest generation that has files, but never the default. It is false

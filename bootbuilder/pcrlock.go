@@ -23,7 +23,9 @@ import (
 )
 
 // PCRLock keeps systemd-pcrlock components beside unified images: one for each image, as
-// "systemd-pcrlock lock-pe" writes it, for as long as the image is on any of the ESPs.
+// "systemd-pcrlock lock-pe" writes it, for as long as the image is on any of the ESPs. It differs where an
+// image is not signed and its length not a multiple of 8: the firmware measures what lies in the file,
+// lock-pe adds zeros.
 //
 // A machine starts one image of many, and its TPM policy has to allow each: to systemd-pcrlock
 // they are variants of one component, files of one directory (systemd.pcrlock(5)). NixOS' own entries

@@ -2,6 +2,9 @@ package bootbuilder_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -98,6 +101,46 @@ func (r *pcrRig) againstOsslsigncode() {
 			r.t.Errorf("%s: no %s in %s", name, want, text)
 		}
 	}
+}
+
+// TestPCRLockUnsigned: of an image without a signature the firmware measures what lies in the file, whereas signing, and
+// systemd-pcrlock lock-pe, fill its length up to a multiple of 8 with zeros. TestBootMeasured asks a TPM.
+func TestPCRLockUnsigned(t *testing.T) {
+	t.Parallel()
+	r := newPCRRig(t)
+	r.sign(nil)
+	r.options.Layout = bootbuilder.LayoutUnified
+	// A table with the long names of debug sections ends the file wherever it ends.
+	r.options.KeepDebug = true
+	odd := fixtures.XenImage(fixtures.XenOptions{Symbols: true, Unstripped: true})
+	r.add(fixtures.Generation{Number: 1, System: fixtures.System{Xen: &fixtures.Xen{Image: odd}}})
+	r.rebuild()
+	r.installLocked()
+	r.asWanted()
+
+	image, err := os.ReadFile(r.images()[0])
+	r.must(err)
+	if len(image)%8 == 0 {
+		t.Fatalf("the image has %d bytes: this test needs one that signing would fill up", len(image))
+	}
+	sum := sha256.Sum256(asMeasured(image))
+	want := `{"hashAlg":"sha256","digest":"` + hex.EncodeToString(sum[:]) + `"}`
+	if text := r.components()[r.wanted()[1]]; !strings.Contains(text, want) {
+		t.Errorf("no %s in %s", want, text)
+	}
+	// The component is of an image that is there, also where that is not made anew.
+	r.must(os.Remove(filepath.Join(r.dir, r.wanted()[1])))
+	r.installLocked()
+	if text := r.components()[r.wanted()[1]]; !strings.Contains(text, want) {
+		t.Errorf("made again, there is no %s in %s", want, text)
+	}
+}
+
+// asMeasured is an unsigned image whose sections leave no gaps, without CheckSum and the Security directory's entry.
+func asMeasured(image []byte) []byte {
+	optional := binary.LittleEndian.Uint32(image[0x3c:]) + 24
+	checkSum, security := optional+64, optional+112+4*8
+	return slices.Concat(image[:checkSum], image[checkSum+4:security], image[security+8:])
 }
 
 // TestPCRLockLeavesOthers: what is not of our form stays, and what is damaged is made anew.

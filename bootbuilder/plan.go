@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
@@ -135,33 +134,11 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if err != nil {
 		return nil, err
 	}
-	var f fitted
-	for {
-		f = fit(target, reader, outcomes, inventory, conf, world)
-		var full *transaction.SpaceError
-		if !options.Fit || !errors.As(f.space(), &full) {
-			break
-		}
-		fewer, ok := withoutOldest(outcomes)
-		if !ok {
-			break
-		}
-		outcomes = fewer
-	}
+	outcomes, f := fit(target, reader, outcomes, inventory, conf, world, options.Fit)
 	verdict, next, change := f.verdict, f.next, f.change
 	trial := armingOf(fw, next, mains(outcomes))
-	if trial.toplevel != "" || next.Forget {
-		now := record.Try("", "")
-		if trial.toplevel != "" {
-			now = record.Try(trial.toplevel, options.Today.Format(time.DateOnly))
-		}
-		text, err := now.Encode()
-		if err != nil {
-			return nil, err
-		}
-		if string(text) != string(recordText) {
-			change.Writes = append(change.Writes, provenWrite(target.Boot, text, recordText != nil))
-		}
+	if change, err = withTrial(change, trial, next.Forget, record, recordText, options.Today); err != nil {
+		return nil, err
 	}
 	change = withStaleDirectories(change)
 	steps, spaceErr := transaction.Plan(change)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
@@ -147,6 +148,27 @@ func provenWrite(boot esp.FS, text []byte, exists bool) transaction.Write {
 		Place: transaction.Place{FS: boot, Name: proven.File}, Kind: transaction.Entry,
 		Size: int64(len(text)), Text: text, Exists: exists,
 	}
+}
+
+// withTrial adds to a change the record of what is put on trial, or that nothing is any more.
+func withTrial(
+	c transaction.Change, armed arming, forget bool, record proven.Record, was []byte, today time.Time,
+) (transaction.Change, error) {
+	if armed.toplevel == "" && !forget {
+		return c, nil
+	}
+	now := record.Try("", "")
+	if armed.toplevel != "" {
+		now = record.Try(armed.toplevel, today.Format(time.DateOnly))
+	}
+	text, err := now.Encode()
+	if err != nil {
+		return c, err
+	}
+	if string(text) != string(was) {
+		c.Writes = append(c.Writes, provenWrite(c.Boot, text, was != nil))
+	}
+	return c, nil
 }
 
 // readProven reads the record of what is proven.

@@ -41,6 +41,9 @@ func (i *inspector) examinePartition() {
 	for _, l := range i.inv.Leftovers {
 		note("%s: left by a run that was cut off", l.Path())
 	}
+	for _, s := range i.inv.Shared {
+		note("%s: on the clusters of %s, which a power cut left so: unmount the partition, and run %s", s.Path(), s.FS.Path(s.With), esp.Fsck(s.FS))
+	}
 }
 
 // examineTwins looks for two entries of one generation.

@@ -37,6 +37,10 @@ func warn(
 	if v.blocked != nil {
 		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
 	}
+	for _, s := range inv.Shared {
+		add(&Warning{Message: fmt.Sprintf("%s stays: a power cut left it on the clusters of %s, which removing it would harm (unmount the partition, and run %s)",
+			s.Path(), s.FS.Path(s.With), esp.Fsck(s.FS))})
+	}
 	for _, w := range next.Warnings {
 		if w.Code == nextboot.SecureBootRefuses {
 			continue // said above, with the image's name

@@ -1,6 +1,7 @@
 package bootbuilder_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,38 @@ func TestAdvice(t *testing.T) {
 			if !r.verify().OK() {
 				t.Errorf("verify: %+v", r.verify())
 			}
+		})
+	}
+}
+
+// TestCommandLineARM64: on aarch64 the kernel's name does not count, and a command line that is longer than what arrives is no
+// matter of a warning: one byte more is lost, two are a Xen that says nothing.
+func TestCommandLineARM64(t *testing.T) {
+	t.Parallel()
+	for length, fits := range map[int]bool{1022: true, 1023: true, 1024: false, 1025: false} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) {
+			t.Parallel()
+			r := newMachine(t)
+			system := fixtures.System{
+				Platform: "aarch64-linux", Params: []string{"z"},
+				Xen: &fixtures.Xen{Image: fixtures.XenImage(fixtures.XenOptions{Machine: fixtures.ARM64})},
+			}
+			probe := r.add(fixtures.Generation{Number: 1, System: system})
+			r.must(r.root.Delete(probe))
+			system.Params = []string{strings.Repeat("z", length-len("init="+probe.Init+" "))}
+			r.add(fixtures.Generation{Number: 1, System: system})
+			system.Params = nil // the default generation starts in any case
+			r.add(fixtures.Generation{Number: 2, System: system})
+			r.rebuild()
+			report := r.install()
+			wantMatches(t, advice(report))
+			if r.exists("loader/entries/xen-generation-1.conf") != fits {
+				t.Errorf("there is an entry: %v, want %v", !fits, fits)
+			}
+			if fits {
+				return
+			}
+			wantOut(t, report, "xen-generation-1", bootbuilder.BadParameter, fmt.Sprintf("has %d bytes: Xen on aarch64 hands over 1023", length))
 		})
 	}
 }

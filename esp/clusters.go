@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -57,6 +58,15 @@ func sameContent(fsys FS, a, b string) (bool, error) {
 			return n > 0 || !empty, nil
 		}
 	}
+}
+
+// Fsck is the command that repairs a file system, for messages: "fsck.vfat -a /dev/sda1".
+func Fsck(fsys FS) string {
+	device := ""
+	if d, ok := fsys.(interface{ Device() string }); ok {
+		device = d.Device()
+	}
+	return strings.TrimSpace("fsck.vfat -a " + device)
 }
 
 // fibmap is FIBMAP of linux/fs.h.

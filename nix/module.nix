@@ -360,7 +360,8 @@ in
       defaultText = lib.literalMD "Lanzaboote's `measuredBoot.pcrlockDirectory`, where it locks PCR 4";
       example = "/var/lib/pcrlock.d";
       description = ''
-        Directory in which a component for {manpage}`systemd-pcrlock(8)` is kept for each signed image.
+        Directory in which a component for {manpage}`systemd-pcrlock(8)` is kept for each signed image. The TPM policy can't be made
+        inside dom0, which has no TPM event log: `docs/measured-boot.md` says what works.
       '';
     };
 

@@ -93,6 +93,11 @@ func TestBootExtended(t *testing.T) {
 				t.Fatal(err)
 			}
 			sys.install(t, "--boot", boot, "--layout", layout)
+			for _, pattern := range []string{"loader/entries/*", "EFI/Linux/*", "EFI/xen/*", "EFI/nixos/*"} {
+				if found, err := filepath.Glob(filepath.Join(sys.esp, pattern)); err != nil || found != nil {
+					t.Errorf("there is more than systemd-boot on the ESP: %q, %v", found, err)
+				}
+			}
 			bootWantDom0(t, lab.boot(t, firmware.Machine{Image: sys.esp, Extended: boot}), sys.rolledBack)
 		})
 	}
@@ -103,16 +108,26 @@ func TestBootLarge(t *testing.T) {
 	lab := newBootLab(t)
 	assets := lab.assets
 	assets.Initrd = filepath.Join(t.TempDir(), "initrd")
-	// Linux reads on behind the first archive, and takes zeros for padding.
-	initrd := append(bootRead(t, lab.assets.Initrd), make([]byte, 185<<20)...)
-	if err := os.WriteFile(assets.Initrd, initrd, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	// Linux reads on behind the first archive, takes zeros for padding, and unpacks what comes last: all of it is there.
+	initrd := bootRead(t, lab.assets.Initrd)
+	initrd = append(initrd, make([]byte, 185<<20-len(initrd)&3)...)
+	bootWrite(t, assets.Initrd, append(initrd, firmware.Cpio(map[string]string{"extra": "the end\n"})...))
 	sys := newBootSystem(t, assets)
 	options := fixtures.SystemdBoot{Loader: bootRead(t, assets.SystemdBoot), Limit: 1}
 	if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 		t.Fatal(err)
 	}
 	sys.install(t, "--layout", "unified", "--generation", "3")
-	bootWantDom0(t, lab.boot(t, firmware.Machine{Image: sys.esp, Entry: "xen-generation-3*", MemoryMiB: 900}), sys.newest)
+	images, err := filepath.Glob(filepath.Join(sys.esp, "EFI/Linux/xen-generation-3-*.efi"))
+	if err != nil || len(images) != 1 {
+		t.Fatalf("images: %q, %v", images, err)
+	}
+	if info, err := os.Stat(images[0]); err != nil || info.Size() < 197_000_000 {
+		t.Fatalf("the image is smaller than meant: %v, %v", info, err)
+	}
+	verdict := lab.boot(t, firmware.Machine{Image: sys.esp, Entry: "xen-generation-3*", MemoryMiB: 900})
+	bootWantDom0(t, verdict, sys.newest)
+	if want := "the end"; verdict.Extra != want {
+		t.Errorf("the end of the ramdisk has %q, want %q", verdict.Extra, want)
+	}
 }

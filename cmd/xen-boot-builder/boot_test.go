@@ -172,7 +172,11 @@ func (s *bootSystem) install(t *testing.T, args ...string) string {
 // write puts a file on the ESP.
 func (s *bootSystem) write(t *testing.T, name string, data []byte) {
 	t.Helper()
-	file := filepath.Join(s.esp, name)
+	bootWrite(t, filepath.Join(s.esp, name), data)
+}
+
+func bootWrite(t *testing.T, file string, data []byte) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -139,6 +139,30 @@ func TestDamagedChains(t *testing.T) {
 	}
 }
 
+// TestSharedClusters tells half a rename from a copy.
+func TestSharedClusters(t *testing.T) {
+	t.Parallel()
+	image := damagedImage(t, func(r raw) { r.setStart(bbb, r.start(aaa)) })
+	im, err := fatimage.Open(soon(t, 60*time.Second), image)
+	check(t, err)
+	defer im.Close()
+	boot := im.ESP()
+	write(t, boot, "DIR/DDD", noise(9000, 'A')) // not yet on the image
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"DIR/AAA", "DIR/BBB", true},
+		{"DIR/AAA", "DIR/CCC", false},
+		{"DIR/DDD", "DIR/AAA", true}, // nothing says where it starts: by content
+		{"DIR/DDD", "DIR/CCC", false},
+	} {
+		if got, err := esp.ShareClusters(boot, c.a, c.b); err != nil || got != c.want {
+			t.Errorf("%s and %s share clusters: %v, %v; want %v", c.a, c.b, got, err, c.want)
+		}
+	}
+}
+
 // TestReadsDamaged: what can be read of a damaged file system is, and the rest is an error.
 func TestReadsDamaged(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package fatimage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -98,6 +99,20 @@ type file struct {
 	content
 	io.Closer
 	info fs.FileInfo
+}
+
+// Start is the first cluster of a file as it is on the image, 0 for none; see [esp.ShareClusters].
+func (v *volume) Start(name string) (int64, error) {
+	v.im.mu.Lock()
+	defer v.im.mu.Unlock()
+	n, err := v.find(name)
+	if err == nil && n.staged != "" {
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		return 0, v.fail("start of", name, err)
+	}
+	return int64(n.entry.Start()), nil
 }
 
 // Stat describes the file as it was when it was opened.

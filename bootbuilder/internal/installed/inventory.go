@@ -44,6 +44,8 @@ type Inventory struct {
 	Payload, AstrayPayload []Place
 	// Leftovers are staged files that a run did not live to rename or fill.
 	Leftovers []Place
+	// Shared are remnants that can't be removed without harm.
+	Shared []Shared
 	// Strange are entries and images of our names that start no Xen of ours.
 	Strange []Strange
 	// Unread is the error of something that may be ours and could not be read.
@@ -124,6 +126,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	inv.Payload = slices.DeleteFunc(inv.Payload, inv.isStrange)
 	inv.neededByOthers(boot, inv.Menu, inv.Entries, inv.needed)
 	if espFS == boot {
+		inv.setApart()
 		return inv, nil
 	}
 	if inv.ESPMenu, err = menu.Read(espFS); err != nil {
@@ -135,6 +138,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	inv.entries(espFS, inv.ESPMenu, &inv.Astray)
 	inv.AstrayPayload = slices.DeleteFunc(inv.AstrayPayload, inv.isStrange)
 	inv.neededByOthers(espFS, inv.ESPMenu, inv.Astray, inv.neededOnESP)
+	inv.setApart()
 	return inv, nil
 }
 

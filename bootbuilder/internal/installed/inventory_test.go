@@ -48,6 +48,9 @@ func shown(inv *installed.Inventory) (list []string) {
 	for _, p := range inv.Leftovers {
 		list = append(list, "leftover "+p.Name)
 	}
+	for _, s := range inv.Shared {
+		list = append(list, fmt.Sprintf("shared %s with %s", s.Name, s.With))
+	}
 	for _, s := range inv.Strange {
 		list = append(list, fmt.Sprintf("strange %s %v", s.Name, s.HandWritten))
 	}

@@ -166,10 +166,11 @@ func (b *builder) advice(format string, args ...any) {
 // advise warns of what Xen or systemd-boot will do with it.
 func (b *builder) advise() {
 	if cfg, err := xencfg.Decode(b.files.Config, ""); err == nil {
+		arch := xencfg.X86
 		if b.isARM() {
-			cfg.Kernel = "" // does not count for dom0's command line
+			arch = xencfg.ARM
 		}
-		for _, w := range xencfg.Warnings(cfg) {
+		for _, w := range xencfg.Warnings(cfg, arch) {
 			b.advice("%v", w)
 		}
 	}

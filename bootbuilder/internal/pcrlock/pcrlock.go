@@ -4,7 +4,8 @@
 // (systemd-pcrlock(8), systemd.pcrlock(5)): a JSON object with one record, which says what the
 // firmware extends PCR 4 with when it loads the image. The record is a subset of one in the TCG
 // Canonical Event Log (CEL-JSON): its PCR, and a digest for each hash algorithm that a TPM may
-// have a bank of.
+// have a bank of. What is hashed is for the caller to say: lock-pe fills an unsigned image up to a
+// multiple of 8 bytes, which firmware does not.
 //
 // Left out: all other records. Those of "lock-uki" for PCR 11 are measured by systemd-stub, which
 // is not part of a Xen image; the firmware does not measure the kernel inside it a second time

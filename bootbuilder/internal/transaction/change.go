@@ -19,7 +19,8 @@ func (p Place) Path() string { return p.FS.Path(p.Name) }
 type Change struct {
 	ESP, Boot esp.FS // the same where there is no XBOOTLDR partition
 
-	// Leftovers are files that a dead run left, which nothing names: they go first.
+	// Leftovers are files that a dead run left, which nothing names, on clusters of their own ([esp.ShareClusters]): they
+	// go first.
 	Leftovers []Place
 	// Writes are files that are missing or wrong.
 	Writes []Write
@@ -82,18 +83,4 @@ func (w *Write) fill(ctx context.Context, to esp.Writer) error {
 	}
 	_, err := to.Write(w.Text)
 	return err
-}
-
-// Shared reports which live file has the same clusters as a leftover. Such a leftover must stay: to remove it frees what
-// the live file is made of. Where the file system does not tell, files of the same content count as sharing.
-func Shared(leftover Place, live []Place) (with Place, ok bool, err error) {
-	for _, l := range live {
-		if l.FS != leftover.FS {
-			continue
-		}
-		if ok, err = esp.ShareClusters(l.FS, leftover.Name, l.Name); ok || err != nil {
-			return l, ok, err
-		}
-	}
-	return Place{}, false, nil
 }

@@ -398,11 +398,7 @@ func (h hintedError) Hint() string { return h.hint }
 
 // hinted says what the user can do about a file system that Linux found damaged.
 func hinted(err error, fsys esp.FS) error {
-	device := ""
-	if d, ok := fsys.(interface{ Device() string }); ok {
-		device = d.Device()
-	}
-	fsck := strings.TrimSpace("fsck.vfat -a " + device)
+	fsck := esp.Fsck(fsys)
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return hintedError{err, "the partition is mounted read-only: Linux does that to a FAT that it finds damaged; unmount it, run " + fsck + ", mount it, and run again"}

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
-	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/esp/crashfs"
 )
 
@@ -330,31 +329,6 @@ func TestTwoFileSystems(t *testing.T) {
 		}
 	}
 }
-
-// TestShared names what shares clusters with a leftover.
-func TestShared(t *testing.T) {
-	t.Parallel()
-	dir, err := esp.OpenDir(t.TempDir())
-	must(t, err)
-	defer dir.Close()
-	for name, text := range map[string]string{"a.tmp": "same", "b": "other", "c": "same", "d": ""} {
-		must(t, esp.WriteBytes(dir, name, []byte(text)))
-	}
-	at := func(name string) transaction.Place { return transaction.Place{FS: noStart{dir}, Name: name} }
-	with, ok, err := transaction.Shared(at("a.tmp"), []transaction.Place{at("b"), at("d"), at("c")})
-	if err != nil || !ok || with.Name != "c" {
-		t.Errorf("by content: %v, %v, %v", with.Name, ok, err)
-	}
-	if _, ok, err := transaction.Shared(at("a.tmp"), []transaction.Place{at("b")}); ok || err != nil {
-		t.Errorf("by content: %v, %v", ok, err)
-	}
-	if _, ok, err := transaction.Shared(at("d"), []transaction.Place{at("d")}); ok || err != nil {
-		t.Errorf("without content: %v, %v", ok, err)
-	}
-}
-
-// noStart is a file system that does not tell where a file starts.
-type noStart struct{ esp.FS }
 
 // TestNames are what a power cut may leave, by its name.
 func TestNames(t *testing.T) {

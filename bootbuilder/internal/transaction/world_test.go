@@ -129,7 +129,7 @@ func (w *world) change(f *crashfs.FS) (transaction.Change, error) {
 		}
 		gone[name] = true
 		if remains(name) {
-			if _, ok, err := transaction.Shared(at(name), live); err != nil || ok {
+			if shared(at(name), live) {
 				continue // what is left of a rename
 			}
 		}
@@ -167,6 +167,14 @@ func (w *world) change(f *crashfs.FS) (transaction.Change, error) {
 		c.LoaderConf.Detour = confDefault.ReplaceAll([]byte(before), []byte("default nixos-1.conf"))
 	}
 	return c, nil
+}
+
+// shared reports whether a leftover has the clusters of a live file, or whether that can't be told.
+func shared(leftover transaction.Place, live []transaction.Place) bool {
+	return slices.ContainsFunc(live, func(l transaction.Place) bool {
+		ok, err := esp.ShareClusters(l.FS, leftover.Name, l.Name)
+		return ok || err != nil
+	})
 }
 
 // remains reports whether a file has a name that a power cut leaves.

@@ -168,12 +168,30 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, w := range xencfg.Warnings(c.config) {
+			for _, w := range xencfg.Warnings(c.config, xencfg.X86) {
 				got = append(got, w.String())
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestWarningsARM: the kernel's name does not count there, and nothing goes from Xen to dom0.
+func TestWarningsARM(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 128)
+	c := xencfg.Config{Options: long + " -- b -- c", Kernel: "k", CmdLine: "init=/init " + strings.Repeat("y", 1023-len("init=/init "))}
+	var got []string
+	for _, w := range xencfg.Warnings(c, xencfg.ARM) {
+		got = append(got, w.String())
+	}
+	want := []string{
+		`options: Xen reads 127 bytes of an option and cuts "x" off "` + long + `"`,
+		`options: Xen on aarch64 takes what follows " -- " for options of its own: "b -- c"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -19,7 +19,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("à\u00a0", "k", "\u0085à", "", "", "", "")
 	f.Fuzz(func(t *testing.T, options, kernel, cmdLine, ramdisk, xsm, ucode, dtb string) {
 		c := xencfg.Config{Options: options, Kernel: kernel, CmdLine: cmdLine, Ramdisk: ramdisk, XSM: xsm, Ucode: ucode, DTB: dtb}
-		_ = xencfg.Warnings(c)
+		_ = xencfg.Warnings(c, xencfg.X86)
 		b, err := c.Encode()
 		if err != nil {
 			if _, ok := errors.AsType[*xencfg.InvalidError](err); !ok {

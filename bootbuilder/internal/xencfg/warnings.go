@@ -22,9 +22,19 @@ type Warning struct {
 
 func (w Warning) String() string { return w.Field + ": " + w.Message }
 
+// Arch is what a Xen was made for.
+type Arch int
+
+// The two that have an EFI loader.
+const (
+	X86 Arch = iota
+	ARM
+)
+
 // Warnings says what Xen, or Linux as dom0, will silently cut or take for something
-// else.
-func Warnings(c Config) []Warning {
+// else. On aarch64 nothing of dom0's command line is cut that the caller lets through, and " -- " has no meaning: only
+// __start_xen of x86 looks for it (Xen 4.17 and 4.20).
+func Warnings(c Config, arch Arch) []Warning {
 	var list []Warning
 	warn := func(field, format string, args ...any) {
 		list = append(list, Warning{Field: field, Message: fmt.Sprintf(format, args...)})
@@ -37,17 +47,19 @@ func Warnings(c Config) []Warning {
 			warn(fieldOptions, "Xen reads %d bytes of an option and cuts %q off %q", MaxOption, o[MaxOption:], o)
 		}
 	}
-	if passedOn {
+	switch {
+	case passedOn && arch == ARM:
+		warn(fieldOptions, `Xen on aarch64 takes what follows " -- " for options of its own: %q`, trimBlanks(dom0))
+	case passedOn:
 		warn(fieldOptions, `what follows " -- " goes to dom0's command line: %q`, trimBlanks(dom0))
 	}
 
-	// An upper bound: older Xen leaves the name out, and an embedded kernel is "kernel". Where the
-	// name does not count, as on aarch64, the caller leaves it out.
+	// An upper bound: older Xen leaves the name out, and an embedded kernel is "kernel".
 	line := trimBlanks(c.Kernel + " " + cmdLine)
 	if passedOn {
 		line += " " + trimBlanks(dom0)
 	}
-	if len(line) > MaxCmdLine {
+	if arch == X86 && len(line) > MaxCmdLine {
 		warn(fieldCmdLine, "with the kernel's file name in front it has %d bytes, of which %d arrive; Xen cuts off %q",
 			len(line), MaxCmdLine, line[MaxCmdLine:])
 	}
