@@ -312,7 +312,7 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 			s.XenParams = said.XenParams
 			s.XenVersion = cmp.Or(i.factsInstalled(e).XenVersion, s.XenVersion)
 		}
-		if said.Built != "" { // a copied root has another change time
+		if said.Built != "" && g.Selector() == nil { // a copied root has another change time
 			s.Built = said.Built
 		}
 	}
