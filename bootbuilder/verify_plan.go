@@ -202,9 +202,9 @@ func (i *inspector) repair(e installed.Entry, s EntryStatus, p *Plan) string {
 		}
 		return fmt.Sprintf("run nix-store --repair-path %s, or delete its generation: its system is not complete", e.Toplevel)
 	case errors.Is(e.Broken, esp.ErrNotRegular):
-		return fmt.Sprintf("delete %s, then run install", e.FS.Path(e.Image))
+		return fmt.Sprintf("delete %s, then install as before", e.FS.Path(e.Image))
 	case e.IsImage() && (i.isUnknownSigned(e) || i.isUnknownVariant(s) || b != nil && !seen):
-		return fmt.Sprintf("delete %s, then run install as it was made: an install reads no kernel of an image whose name is right", e.FS.Path(e.File))
+		return fmt.Sprintf("delete %s, then install as before: no kernel is read of an image whose name is right", e.FS.Path(e.File))
 	case i.isUnknownVariant(s):
 		return "an install with its --variant writes it anew"
 	case i.damaged[e.File] != "":

@@ -11,7 +11,7 @@ import (
 )
 
 // deletion is a hint that names a file to delete.
-var deletion = regexp.MustCompile(`^delete (/[^ ]+), then run (install|nixos-rebuild boot)`)
+var deletion = regexp.MustCompile(`^delete (/[^ ]+), then (install as before|run nixos-rebuild boot)`)
 
 // TestVerifyRepair does what verify says about each damage, and nothing else: all is well then.
 func TestVerifyRepair(t *testing.T) {
@@ -72,7 +72,7 @@ func (d *damaged) follow(e bootbuilder.EntryStatus) {
 	if err := os.RemoveAll(m[1]); err != nil {
 		d.t.Error(err)
 	}
-	if m[2] != "install" {
+	if m[2] != "install as before" {
 		d.rebuild()
 		if d.tops[3].System.ExtraInitrds != nil {
 			d.edit("loader/entries/nixos-generation-3.conf", "\noptions", "\ninitrd /EFI/nixos/.extra-files/microcode.img\noptions")

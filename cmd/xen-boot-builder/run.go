@@ -20,6 +20,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env envir
 	c, err := parseCommandLine(args, env)
 	ui := newUI(stdout, stderr, c.color, env.getenv)
 	if err == nil {
+		ui.words = c.words()
 		err = c.command.run(ctx, c, ui)
 	}
 	if err == nil {

@@ -27,6 +27,8 @@ type ui struct {
 	// failure is the last error that was printed, and documented says that a JSON document was.
 	failure    error
 	documented bool
+	// words puts a message into the words of who reads it; nil leaves it.
+	words func(string) string
 }
 
 const program = "xen-boot-builder"
@@ -89,6 +91,9 @@ func (u *ui) fail(err error) {
 }
 
 func (u *ui) complain(style screen.Style, kind, text string) {
+	if u.words != nil {
+		text = u.words(text)
+	}
 	fmt.Fprintf(u.err, "%s: %s %s\n", program, u.errScreen.Paint(style, kind+":"), printable(text))
 }
 
