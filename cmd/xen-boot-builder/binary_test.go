@@ -30,6 +30,7 @@ func TestBinary(t *testing.T) {
 		"no-op":          testNoOp,
 		"steps":          testSteps,
 		"screens":        testScreens,
+		"widths":         testWidths,
 		"two at once":    testTwoAtOnce,
 		"fails halfway":  testFailsHalfway,
 		"waits":          testWaits,
