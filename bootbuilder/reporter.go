@@ -70,9 +70,7 @@ func (v reporter) report() *Report {
 		remove(at, KindStaged)
 	}
 	r.LoaderConf = v.loaderConf()
-	for _, w := range p.warnings {
-		r.Warnings = append(r.Warnings, w)
-	}
+	r.Warnings = append(r.Warnings, p.warnings...)
 	r.Changed = v.changed()
 	r.Next = v.next()
 	r.Summary = summarize(r.Generations)
