@@ -40,7 +40,7 @@ var (
 		"try":    {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--json", "--color", "--config", "--version", "--help", "-h"},
 		"bless": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--check", "--verbosity", "--json", "--color", "--config",
 			"--version", "--help", "-h"},
-		"verify": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--from", "--generation", "--variant", "--sign-cert", "--pki-bundle", "--verbosity", "--json", "--color", "--config",
+		"verify": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--root", "--from", "--generation", "--sign-cert", "--pki-bundle", "--variant", "--verbosity", "--json", "--color", "--config",
 			"--version", "--help", "-h"},
 		"remove": {"--esp", "--boot", "--esp-image", "--allow-unmounted", "--pcrlock-dir", "--dry-run", "-n", "--verbosity",
 			"--json", "--color", "--config", "--version", "--help", "-h"},
