@@ -86,20 +86,61 @@ func TestPeerBuilder(t *testing.T) {
 		t.Skip("no builder is given")
 	}
 	firmware.Need(t, "bootctl")
-	for _, builder := range builders {
-		for _, layout := range []string{"shared", "embedded", "unified"} {
-			for _, xbootldr := range []bool{false, true} {
-				name := fmt.Sprintf("%s/%s/xbootldr=%v", filepath.Base(builder), layout, xbootldr)
-				t.Run(name, func(t *testing.T) {
-					l := newLife(t, layout, xbootldr)
-					l.inNamespace(func() {
-						l.installer(builder)
-						l.live()
+	for _, file := range builders {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range variants(string(text)) {
+			for _, layout := range []string{"shared", "embedded", "unified"} {
+				for _, xbootldr := range []bool{false, true} {
+					if b.uki && xbootldr && layout != "shared" {
+						continue // each run of ukify takes a second, and there are hundreds
+					}
+					// Both namings have the same file name, and lie in directories of their own.
+					name := fmt.Sprintf("%s/%s/%s/xbootldr=%v", filepath.Base(filepath.Dir(file)), b.name, layout, xbootldr)
+					t.Run(name, func(t *testing.T) {
+						switch {
+						case b.uki && os.Getenv("XBB_UKIFY") == "":
+							t.Skip("no ukify is given")
+						case b.counting && os.Getenv("XBB_SYSTEMD_BOOT") == "":
+							// The builder takes for granted that preferred is obeyed.
+							t.Skip("no systemd-boot 260 is given")
+						}
+						l := newLife(t, layout, xbootldr)
+						if b.uki {
+							l.before = l.forUkify
+						}
+						l.inNamespace(func() {
+							l.installer(b)
+							l.live()
+						})
 					})
-				})
+				}
 			}
 		}
 	}
+}
+
+// builder is a systemd-boot-builder.py with settings of the NixOS options that change what it writes.
+type builder struct {
+	text, name    string
+	counting, uki bool
+	// strict is whether install-systemd-boot.sh is `set -euo pipefail`: newer ones are.
+	strict bool
+}
+
+// variants are the settings that a builder knows.
+func variants(text string) []builder {
+	counts, strict := strings.Contains(text, "@bootCounting@"), strings.Contains(text, "@bootCounting@")
+	all := []builder{{text: text, name: "plain", strict: strict}}
+	if counts {
+		all = append(all, builder{text: text, name: "counting", counting: true, strict: strict})
+	}
+	if strings.Contains(text, "@ukiConfig@") {
+		all = append(all, builder{text: text, name: "uki", uki: true, strict: strict})
+	}
+	return all
 }
 
 // TestPeerLzbt puts the real lzbt before our hook. XBB_LZBT is its path; "stand-in" is the fixtures' imitation, to try the test
@@ -187,6 +228,12 @@ func newLife(t *testing.T, layout string, xbootldr bool) *life {
 
 // inNamespace runs body on a thread that has file systems of its own at the ESP, at XBOOTLDR and at /nix.
 func (l *life) inNamespace(body func()) {
+	// What the builder reads is at /nix whatever we do. A machine without Nix gets the directory for as long as the test runs.
+	if err := os.Mkdir("/nix", 0o755); err == nil {
+		defer os.Remove("/nix")
+	} else if !errors.Is(err, fs.ErrExist) {
+		l.Fatal(err)
+	}
 	done := make(chan error)
 	go func() {
 		defer close(done)
@@ -210,16 +257,12 @@ func (l *life) inNamespace(body func()) {
 		body()
 	}()
 	if err := <-done; err != nil {
-		l.Fatalf("it takes root, and an existing directory /nix: %v", err)
+		l.Fatalf("it takes root: %v", err)
 	}
 }
 
 // installer makes the script of the builder with this machine's values in it, and of our hook.
-func (l *life) installer(builder string) {
-	text, err := os.ReadFile(builder)
-	if err != nil {
-		l.Fatal(err)
-	}
+func (l *life) installer(b builder) {
 	dir := l.TempDir()
 	// nix-env, as far as the builder asks it.
 	nixEnv := `#!/bin/sh
@@ -236,13 +279,21 @@ done | sort -n
 	if err := os.WriteFile(filepath.Join(dir, "nix/bin/nix-env"), []byte(nixEnv), 0o755); err != nil {
 		l.Fatal(err)
 	}
+	ukiConfig := filepath.Join(dir, "uki.json")
+	if err := os.WriteFile(ukiConfig, fmt.Appendf(nil, `{"enable": %v, "ukify": %q, "efiArch": "x64", "privateKey": null, "certificate": null}`,
+		b.uki, os.Getenv("XBB_UKIFY")), 0o644); err != nil {
+		l.Fatal(err)
+	}
 	values := map[string]string{
 		"efiSysMountPoint": l.esp, "bootMountPoint": l.boot, "nixosDir": "/EFI/nixos", "timeout": "5", "editor": "1", "consoleMode": "keep",
-		"bootspecTools": "/nowhere", "distroName": "NixOS", "nix": filepath.Join(dir, "nix"), "systemd": "/usr", "configurationLimit": "0",
+		"bootspecTools": "/nowhere", "distroName": "NixOS", "nix": filepath.Join(dir, "nix"), "systemd": l.systemd(dir), "configurationLimit": "0",
 		"rebootForBitlocker": "", "canTouchEfiVariables": "", "graceful": "1", "copyExtraFiles": "/bin/true", "checkMountpoints": "/bin/true",
-		"storeDir": "/nix/store", "bootCountingTries": "3", "bootCounting": "False", "prepareExtraFiles": "/bin/true",
+		"storeDir": "/nix/store", "bootCountingTries": "3", "bootCounting": "False", "prepareExtraFiles": "/bin/true", "ukiConfig": ukiConfig,
 	}
-	filled := regexp.MustCompile(`@(\w+)@`).ReplaceAllStringFunc(string(text), func(s string) string {
+	if b.counting {
+		values["bootCounting"] = "True"
+	}
+	filled := regexp.MustCompile(`@(\w+)@`).ReplaceAllStringFunc(b.text, func(s string) string {
 		if v, ok := values[strings.Trim(s, "@")]; ok {
 			return v
 		}
@@ -262,7 +313,34 @@ done | sort -n
 		nix += "boot.loader.xen-boot-builder.signing.pkiBundle = " + nixString(keys) + ";\n"
 	}
 	l.hook = l.machine.evaluate(l.T, configuration{nix: nix}).Hook
-	l.script = os.Getenv("XBB_PYTHON") + " -B " + program + ` "$@"` + "\n" + l.hook + "\n"
+	if b.strict {
+		l.script = "set -euo pipefail\n"
+	}
+	l.script += os.Getenv("XBB_PYTHON") + " -B " + program + ` "$@"` + "\n" + l.hook + "\n"
+}
+
+// systemd makes a directory in which bootctl takes the newest spelling of an option, whatever systemd is installed, and installs the
+// systemd-boot that is given.
+func (l *life) systemd(dir string) string {
+	bootctl := `#!/bin/bash
+set -e
+bootctl "${@/#--variables=no/--no-variables}"
+`
+	if boot := os.Getenv("XBB_SYSTEMD_BOOT"); boot != "" {
+		bootctl += `for to in ` + l.esp + `/EFI/systemd/systemd-bootx64.efi ` + l.esp + `/EFI/BOOT/BOOTX64.EFI; do
+	cmp -s ` + boot + ` "$to" || cp ` + boot + ` "$to"
+done
+`
+	}
+	systemd := filepath.Join(dir, "systemd")
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(systemd, "bin"), 0o755),
+		os.WriteFile(filepath.Join(systemd, "bin/bootctl"), []byte(bootctl), 0o755),
+		os.Symlink("/usr/lib", filepath.Join(systemd, "lib")),
+	); err != nil {
+		l.Fatal(err)
+	}
+	return systemd
 }
 
 // live goes through the life. After each step everything is looked at.
@@ -325,6 +403,39 @@ func (l *life) live() {
 func (l *life) add(g fixtures.Generation) {
 	if _, err := l.fix.Add(g); err != nil {
 		l.Fatal(err)
+	}
+}
+
+// forUkify gives each system what ukify takes from it beside the initrd: os-release, and a kernel that is a PE image and says its
+// version. The stub stands in for the kernel.
+func (l *life) forUkify() {
+	kernel, err := os.ReadFile("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+	if err != nil {
+		l.Fatal(err)
+	}
+	kernel = append(kernel, "Linux version 6.12.58 (nixbld@localhost) "...)
+	kernels, err := filepath.Glob(l.fix.Path("/nix/store/*/bzImage"))
+	if err != nil || len(kernels) == 0 {
+		l.Fatal(kernels, err)
+	}
+	for _, file := range kernels {
+		if old, err := os.ReadFile(file); err != nil || !bytes.Equal(old, kernel) {
+			err = errors.Join(err, os.WriteFile(file, kernel, 0o644))
+			if err != nil {
+				l.Fatal(err)
+			}
+		}
+	}
+	for _, top := range l.fix.Toplevels() {
+		for _, s := range append(top.Specialisations, top) {
+			etc := filepath.Join(l.fix.Path(s.Path), "etc")
+			if err := errors.Join(
+				os.MkdirAll(etc, 0o755),
+				os.WriteFile(filepath.Join(etc, "os-release"), []byte("ID=nixos\nNAME=NixOS\n"), 0o644),
+			); err != nil {
+				l.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -528,32 +639,54 @@ func (l *life) lookForLeftovers(needed map[string]bool) {
 	}
 }
 
-// lookAtDefault: loader.conf names the Xen entry of the system that is the default, or its NixOS entry.
+// lookAtDefault: loader.conf names the Xen entry of the system that is the default, or its NixOS entry. With preferred, default stays
+// as the builder wrote it: it is what starts once counting has given up the preferred one.
 func (l *life) lookAtDefault(started map[string]string) {
 	def := l.fix.Default()
 	conf := l.read(filepath.Join(l.esp, "loader/loader.conf"))
-	m := regexp.MustCompile(`(?m)^default\s+(\S+)$`).FindAllStringSubmatch(conf, -1)
-	if len(m) != 1 {
+	m := regexp.MustCompile(`(?m)^(default|preferred)\s+(\S+)$`).FindAllStringSubmatch(conf, -1)
+	keys := make(map[string]string)
+	for _, line := range m {
+		keys[line[1]] = line[2]
+	}
+	if len(keys) != len(m) || keys["default"] == "" {
 		l.Errorf("%s: not one default:\n%s", l.step, conf)
 		return
 	}
-	got := m[0][1]
-	if def.System.Xen != nil {
-		if got != started[def.Path] {
-			l.Errorf("%s: %s starts, and %s is the Xen entry of the default", l.step, got, started[def.Path])
+	_, preferred := keys["preferred"]
+	for key, got := range keys {
+		switch {
+		case key == "default" && (preferred || l.lanzaboote && def.System.Xen == nil):
+			if got != "nixos-*" {
+				l.Errorf("%s: %s %s, and not what the builder wrote", l.step, key, got)
+			}
+		case def.System.Xen != nil:
+			// An image that is counted is named by a glob, because older versions count the counter to the id.
+			if ok, err := filepath.Match(got, started[def.Path]); err != nil || !ok {
+				l.Errorf("%s: %s %s, and %s is the Xen entry of the default", l.step, key, got, started[def.Path])
+			}
+		default:
+			if line := l.commandLine(got); !strings.HasPrefix(got, "nixos-") || !strings.Contains(line+" ", "init="+def.Init+" ") {
+				l.Errorf("%s: %s %s, and the default %s has no Xen:\n%s", l.step, key, got, def.Path, line)
+			}
 		}
-		return
 	}
-	if l.lanzaboote {
-		if got != "nixos-*" {
-			l.Errorf("%s: %s starts, and the default %s has no Xen", l.step, got, def.Path)
-		}
-		return
+}
+
+// commandLine is that of a NixOS entry, or of the image that it names. The id has no counter.
+func (l *life) commandLine(id string) string {
+	path := filepath.Join(l.boot, "loader/entries", strings.TrimSuffix(id, ".conf"))
+	files, _ := filepath.Glob(path + ".conf")
+	counted, _ := filepath.Glob(path + "+*.conf")
+	if files = append(files, counted...); len(files) != 1 {
+		l.Errorf("%s: %s names %d entries", l.step, id, len(files))
+		return ""
 	}
-	entry := l.read(filepath.Join(l.boot, "loader/entries", got))
-	if !strings.HasPrefix(got, "nixos-") || !strings.Contains(entry, "init="+def.Init+" ") {
-		l.Errorf("%s: %s starts, and the default %s has no Xen:\n%s", l.step, got, def.Path, entry)
+	entry := l.read(files[0])
+	if m := regexp.MustCompile(`(?m)^uki (\S+)$`).FindStringSubmatch(entry); m != nil {
+		return l.section(filepath.Join(l.boot, m[1]), ".cmdline")
 	}
+	return entry
 }
 
 // lookWithBootctl: systemd's own tool lists every id and complains of nothing.
@@ -567,8 +700,10 @@ func (l *life) lookWithBootctl(started map[string]string) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if err != nil || stderr.Len() > 0 {
-		l.Errorf("%s: bootctl: %v: %s", l.step, err, &stderr)
+	// The builder writes what a newer systemd knows than the installed one: that is not ours.
+	complaints := regexp.MustCompile(`(?m)^\S+/(loader\.conf:\d+: Unknown line 'preferred'|entries/nixos-\w+\.conf:\d+: Unknown line 'uki'), ignoring\.\n`).ReplaceAllString(stderr.String(), "")
+	if err != nil || complaints != "" {
+		l.Errorf("%s: bootctl: %v: %s", l.step, err, complaints)
 		return
 	}
 	listed := make(map[string]bool)
@@ -580,7 +715,8 @@ func (l *life) lookWithBootctl(started map[string]string) {
 		}
 		listed[id] = true
 	}
-	for _, id := range started {
+	for _, file := range started {
+		id := regexp.MustCompile(`\+\d+(-\d+)?(\.\w+)$`).ReplaceAllString(file, "$2")
 		if !listed[id] {
 			l.Errorf("%s: bootctl does not list %s: %s", l.step, id, out)
 		}
