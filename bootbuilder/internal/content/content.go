@@ -40,11 +40,14 @@ func (t Text) Write(_ context.Context, _ *Reader, _ Signer, w esp.Writer) error 
 	return err
 }
 
-// Same is byte by byte, but for newlines at the end: entries are padded with them so that they
-// can be overwritten in place, and no reader minds.
+// Same is byte by byte, but for more newlines at the end: entries are padded with them so that they
+// can be overwritten in place, and no reader minds. Xen 4.17 minds a xen.cfg without any.
 func (t Text) Same(_ context.Context, r *Reader, name string) (bool, error) {
 	have, err := esp.ReadFile(r.boot, name, int64(len(t))+esp.MaxEntrySize)
 	if err != nil {
+		return false, nil
+	}
+	if bytes.HasSuffix(t, []byte("\n")) && !bytes.HasSuffix(have, []byte("\n")) {
 		return false, nil
 	}
 	return bytes.Equal(bytes.TrimRight(have, "\n"), bytes.TrimRight(t, "\n")), nil
