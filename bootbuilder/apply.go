@@ -15,9 +15,6 @@ type Record struct {
 	armed bool // LoaderEntryOneShot was written or removed
 }
 
-// Bytes is how much was written to files.
-func (r *Record) Bytes() int64 { return r.done.Bytes }
-
 // Apply brings $BOOT in line with the plan, once. At any moment, and after a power cut at any
 // moment, every entry names files that are complete; docs/reliability.md has the order.
 //

@@ -47,7 +47,7 @@ var arrows = map[string][]string{
 		"golang.org/x/crypto/cryptobyte/..."},
 	"bootbuilder/internal/transaction": {"esp"},
 	"bootbuilder/internal/xencfg":      {},
-	"bootspec":                         {"github.com/tidwall/gjson"},
+	"bootspec":                         {"github.com/tidwall/gjson", "golang.org/x/sys/unix"},
 	"docs":                             {},
 	"esp":                              {"golang.org/x/sys/unix"},
 	"esp/crashfs/...":                  {"esp"},

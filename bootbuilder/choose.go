@@ -59,11 +59,6 @@ func provenOf(found []generation.Generation, options Options, record proven.Reco
 	return list
 }
 
-// family is what a generation shares with its specialisations.
-func family(g generation.Generation) string {
-	return fmt.Sprintf("%s %d", g.Name.Profile, g.Name.Generation)
-}
-
 // withinLimit finds the newest N generations of each profile. They are counted with and
 // without Xen, specialisations with theirs.
 func withinLimit(found []generation.Generation, limit int) map[string]bool {

@@ -28,14 +28,6 @@ type CompareReport struct {
 	Hint       string `json:"hint,omitempty"`
 }
 
-// FailedCompare is the report where two generations could not be compared.
-func FailedCompare(before, after string, err error) *CompareReport {
-	return &CompareReport{
-		Schema: ReportSchema, Before: before, After: after, Error: err.Error(), Hint: Hint(err),
-		Comparison: Comparison{With: before, Differences: []Difference{}},
-	}
-}
-
 // Compare compares two generations, each given by number, profile link, toplevel, or the id of its
 // entry. It needs a root; a generation needs no place in the menu.
 func Compare(ctx context.Context, target Target, options InspectOptions, before, after string) (*CompareReport, error) {

@@ -15,9 +15,13 @@
 //     signer for Apply, which makes signed images;
 //   - offline, on another machine's disk or an image file: the same with [FromProfiles].
 //
+// Beside that there is what looks and writes nothing ([List], [Verify], [Status], [Compare]), what starts an entry
+// ([Try] once, [Bless] what was tried, [SetDefault] any), and what takes everything away ([NewRemoval]). What these
+// return has the form of the command's JSON documents.
+//
 // A plan is made of values and changes nothing; it holds the locks of both file systems
 // until [Plan.Close]. Apply is the only writer. [Plan.Report] describes what would happen
-// or, given Apply's record, what happened.
+// or, given Apply's record, what happened. What the user can do about an error is its [Hint].
 //
 // Left out: installing systemd-boot itself, NixOS' own entries, GRUB, and boot loaders
 // that don't follow the Boot Loader Specification.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
@@ -51,4 +53,23 @@ func machineWithLanzaboote() (exampleMachine, error) {
 
 func machineWithEmptyESP() (exampleMachine, error) {
 	return exampleWith(func(*fixtures.Root, string) error { return nil })
+}
+
+func machineWithXen() (exampleMachine, error) {
+	m, err := machineWithSystemdBoot()
+	if err != nil {
+		return m, err
+	}
+	dir, err := esp.OpenDir(m.esp)
+	if err != nil {
+		return m, err
+	}
+	defer dir.Close()
+	plan, err := bootbuilder.NewPlan(ctx, bootbuilder.NewTarget(dir, nil), bootbuilder.Options{Root: m.root})
+	if err != nil {
+		return m, err
+	}
+	defer plan.Close()
+	_, err = plan.Apply(ctx, nil, bootbuilder.Observer{})
+	return m, err
 }

@@ -135,3 +135,66 @@ func Example_offline() {
 	// xen-generation-2.conf default: true problems: 0
 	// xen-generation-2-specialisation-trace.conf default: false problems: 0
 }
+
+// A second opinion on what was installed: what starts, whether it can boot, and what repairs what can't.
+func ExampleVerify() {
+	machine, err := machineWithXen()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer machine.remove()
+
+	boot, err := esp.OpenDir(machine.esp)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer boot.Close()
+	seen, err := bootbuilder.Verify(context.Background(), bootbuilder.NewTarget(boot, nil), bootbuilder.InspectOptions{Root: machine.root})
+	if err != nil {
+		fmt.Println(err, bootbuilder.Hint(err))
+		return
+	}
+	fmt.Println("starts next:", seen.Starts.Entry)
+	for _, e := range seen.Entries {
+		fmt.Println(e.ID, e.Health)
+		for _, problem := range e.Problems {
+			fmt.Println(" ", problem, e.Hint)
+		}
+	}
+	// Output:
+	// starts next: xen-generation-2.conf
+	// xen-generation-1.conf ok
+	// xen-generation-2.conf ok
+	// xen-generation-2-specialisation-trace.conf ok
+}
+
+// A tool that lets its user choose.
+func ExampleSetDefault() {
+	machine, err := machineWithXen()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer machine.remove()
+
+	boot, err := esp.OpenDir(machine.esp)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer boot.Close()
+	ctx, target := context.Background(), bootbuilder.NewTarget(boot, nil)
+	if err := bootbuilder.SetDefault(ctx, target, "xen-generation-1.conf"); err != nil {
+		fmt.Println(err, bootbuilder.Hint(err))
+		return
+	}
+	found, err := bootbuilder.List(ctx, target, bootbuilder.InspectOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("starts next:", found.Starts.Entry)
+	// Output: starts next: xen-generation-1.conf
+}

@@ -63,6 +63,10 @@ func factsInstalled(e installed.Entry) Facts {
 	}
 	f.Linux = versionIn("/nix/store/" + strings.TrimSuffix(path.Base(strings.ReplaceAll(e.Cfg.Kernel, `\`, "/")), "-bzImage.efi"))
 	f.Label = labelIn(e.Version)
+	if f.Linux == "" { // its kernel is inside the image
+		_, behind, _ := strings.Cut(f.Label, "(Linux ")
+		f.Linux, _, _ = strings.Cut(behind, ")")
+	}
 	f.XenParams, f.LinuxParams = strings.Fields(e.Cfg.Options), strings.Fields(e.Cfg.CmdLine)
 	return f
 }

@@ -1,7 +1,9 @@
 package bootbuilder
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -13,6 +15,9 @@ import (
 
 func readInventory(target Target) (*installed.Inventory, error) {
 	inv, err := installed.Read(target.ESP, target.Boot)
+	if errors.Is(err, fs.ErrPermission) {
+		return inv, fileHint(err)
+	}
 	return inv, WithHint(err, "the file system may be damaged: unmount it and run fsck.vfat")
 }
 

@@ -1,6 +1,7 @@
 package bootbuilder
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -75,6 +76,8 @@ type EntryStatus struct {
 	// Toplevel is the system that it starts.
 	Toplevel string `json:"toplevel,omitempty"`
 	Health   Health `json:"health"`
+	// Hint is what repairs an entry that is broken or forged; "" where that is not known.
+	Hint string `json:"hint,omitempty"`
 	// Unchecked is how many bytes at the end of a signed image's ramdisk are secrets for which nothing vouches:
 	// what they should be, verify can't know.
 	Unchecked int64 `json:"unchecked,omitempty"`
@@ -98,14 +101,6 @@ type GenerationStatus struct {
 // NotInstalled is of a generation that has Xen, and whose entry is not there (yet).
 const NotInstalled Reason = "not-installed"
 
-// FailedInspection is of an ESP that could not be looked at.
-func FailedInspection(esp string, err error) *Inspection {
-	return &Inspection{
-		Schema: ReportSchema, ESP: esp, Boot: esp, Error: err.Error(), Hint: Hint(err),
-		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
-	}
-}
-
 // OK reports whether everything can boot, and nothing is forged.
 func (i *Inspection) OK() bool {
 	return len(i.Problems) == 0 && !slices.ContainsFunc(i.Entries, func(e EntryStatus) bool {
@@ -121,6 +116,14 @@ type InspectOptions struct {
 	Certificate *x509.Certificate
 	// EFIVars is the directory of the EFI variables of the running machine, "" for another's.
 	EFIVars string
+	// Only are the generations to look at: numbers, profile links or toplevels; none for all.
+	Only []string
+	// From, Variants and KeepDebug are those of the install that [Verify] holds the entries against. With [FromAuto] it
+	// finds out where generations come from. An extra entry that is not among the variants is judged by
+	// itself; nil where it is not known which ones there should be.
+	From      Source
+	Variants  []Variant
+	KeepDebug bool
 }
 
 // List reads the Xen entries on $BOOT, and looks whether what they name is there. With a root it
@@ -131,7 +134,7 @@ func List(ctx context.Context, target Target, options InspectOptions) (*Inspecti
 		return nil, err
 	}
 	defer i.close()
-	for _, e := range i.inv.Entries {
+	for _, e := range i.shown {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -143,20 +146,26 @@ func List(ctx context.Context, target Target, options InspectOptions) (*Inspecti
 
 // inspector reads $BOOT for [List] and [Verify].
 type inspector struct {
-	target  Target
-	options InspectOptions
-	root    *nixroot.Root           // nil: without the store
-	system  *generation.System      // nil: without the store
-	found   []generation.Generation // those with a place in the menu; none without the store
-	reader  *content.Reader         // what entries share is read and hashed once
-	inv     *installed.Inventory
-	conf    loaderConf
-	fw      firmwareState
-	world   world
-	menu    []nextboot.Entry
-	start   nextboot.Start
-	users   map[esp.Key]int // how many entries use a file
-	result  *Inspection
+	target       Target
+	options      InspectOptions
+	root         *nixroot.Root           // nil: without the store
+	system       *generation.System      // nil: without the store
+	found        []generation.Generation // those with a place in the menu; none without the store
+	linked       []generation.Generation // those that the profile links lead to
+	from         Source                  // what gives them that place
+	only         filter                  // the generations that are asked for
+	shown        []installed.Entry       // their entries, in the order of the result's
+	reader       *content.Reader         // what entries share is read and hashed once
+	inv          *installed.Inventory
+	conf         loaderConf
+	fw           firmwareState
+	world        world
+	menu         []nextboot.Entry
+	start        nextboot.Start
+	users        map[esp.Key]int   // how many entries use a file
+	damaged      map[string]string // what of NixOS' is damaged, by the file of the entry that names it
+	toplevelGone map[string]bool   // dom0 won't find its system, by the entry's file
+	result       *Inspection
 }
 
 // rootUse says what becomes of a root that is not that of the system on $BOOT.
@@ -172,7 +181,7 @@ func newInspector(target Target, options InspectOptions, use rootUse) (*inspecto
 	if err != nil {
 		return nil, err
 	}
-	i := &inspector{target: target, options: options, users: make(map[esp.Key]int), result: &Inspection{
+	i := &inspector{target: target, options: options, users: make(map[esp.Key]int), damaged: make(map[string]string), toplevelGone: make(map[string]bool), result: &Inspection{
 		Schema: ReportSchema, ESP: target.ESP.Path("."), Boot: target.Boot.Path("."), Signatures: options.Certificate != nil,
 		Entries: []EntryStatus{}, Without: []GenerationStatus{}, Problems: []string{}, Notes: []string{},
 	}}
@@ -192,9 +201,14 @@ func newInspector(target Target, options InspectOptions, use rootUse) (*inspecto
 		return nil, err
 	} else if err != nil {
 		i.close()
-		i.root, i.system, i.found = nil, nil, nil
+		i.root, i.system, i.found, i.linked = nil, nil, nil, nil
 		i.result.Notes = append(i.result.Notes, fmt.Sprintf("shown without the system that it belongs to: %v", err))
 	}
+	if i.only, err = i.newFilter(); err != nil {
+		i.close()
+		return nil, err
+	}
+	i.shown = i.wanted()
 	i.reader = content.NewReader(i.root, target.Boot)
 	i.fw, _ = readFirmware(options.EFIVars)
 	i.world = worldOf(target, Options{}, i.fw, i.inv, i.conf, "", nil)
@@ -224,8 +238,17 @@ func (i *inspector) openRoot() error {
 	if i.system, err = generation.ReadSystem(i.root); err != nil {
 		return fileHint(err)
 	}
-	found := i.system.FromSelectors(selectors(i.inv, i.target, FromAuto))
+	i.linked = i.system.FromLinks().Generations
+	if i.options.From == FromProfiles {
+		i.from, i.found = FromProfiles, i.linked
+		return nil
+	}
+	i.from = cmp.Or(i.options.From, FromAuto)
+	found := i.system.FromSelectors(selectors(i.inv, i.target, i.from))
 	i.found = found.Generations
+	if i.from == FromAuto && !found.Selecting && i.system.Links && len(i.inv.Entries) > 0 {
+		i.from, i.found = FromProfiles, i.linked // nothing else can have led to what is there
+	}
 	return WithHint(wrongRoot(found, i.target, i.options.Root), rootHint)
 }
 
@@ -248,14 +271,15 @@ func selected(id string, menu []nextboot.Entry) nextboot.Start {
 
 // describe says what an entry of the menu is.
 func (i *inspector) describe(s nextboot.Start) *Start {
-	r := &Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	started := startOf(s)
+	r := &started
 	if g := i.generationOf(s.Entry.Toplevel); g != nil {
 		r.of(g.ID, factsOf(*g))
 		return r
 	}
 	for _, e := range i.inv.Entries { // without the root the entry says what it is
 		if e.Base() == s.Entry.File {
-			r.of(e.ID, factsInstalled(e))
+			r.of(e.ID, i.factsInstalled(e))
 		}
 	}
 	if n, ok := esp.ParseName(s.Entry.File); ok && r.Number == 0 {
@@ -264,11 +288,16 @@ func (i *inspector) describe(s nextboot.Start) *Start {
 	return r
 }
 
-// generationOf is the generation with this toplevel, or nil.
+// generationOf is the generation with this toplevel, or nil. One without a place in the menu is one, too.
 func (i *inspector) generationOf(toplevel string) *generation.Generation {
-	for n := range i.found {
-		if toplevel != "" && i.found[n].Toplevel == toplevel {
-			return &i.found[n]
+	if toplevel == "" {
+		return nil
+	}
+	for _, list := range [][]generation.Generation{i.found, i.linked} {
+		for n := range list {
+			if list[n].Toplevel == toplevel {
+				return &list[n]
+			}
 		}
 	}
 	return nil
@@ -278,14 +307,22 @@ func (i *inspector) generationOf(toplevel string) *generation.Generation {
 func (i *inspector) status(e installed.Entry) EntryStatus {
 	s := EntryStatus{
 		ID: e.EntryID(), Generation: e.ID, Layout: e.Layout, Image: e.FS.Path(e.Image), Title: e.Title, Version: e.Version,
-		Facts: factsInstalled(e), Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
+		Toplevel: e.Toplevel, Problems: []string{}, Health: OK,
 		Default: i.start.Entry.File == e.Base() && i.start.Entry.Kind.Ours(),
 		Runs:    i.result.Runs != nil && sameID(i.result.Runs.Entry, e.EntryID()),
 	}
-	if g := i.generationOf(e.Toplevel); g != nil {
-		variant := s.Variant
+	if g := i.generationOf(e.Toplevel); g == nil {
+		s.Facts = i.factsInstalled(e)
+	} else {
+		said := factsInstalled(e)
 		s.Facts = factsOf(*g)
-		s.Variant = variant
+		if s.Variant = said.Variant; s.Variant != "" { // it may have another Xen
+			s.XenParams = said.XenParams
+			s.XenVersion = cmp.Or(i.factsInstalled(e).XenVersion, s.XenVersion)
+		}
+		if said.Built != "" && g.Selector() == nil { // a copied root has another change time
+			s.Built = said.Built
+		}
 	}
 	own := map[string]bool{e.File: true}
 	for _, ref := range e.Refs {
@@ -307,10 +344,19 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 	return s
 }
 
+// factsInstalled are what an entry and its image themselves say.
+func (i *inspector) factsInstalled(e installed.Entry) Facts {
+	f := factsInstalled(e)
+	if f.XenVersion == "" && e.Broken == nil {
+		f.XenVersion = i.reader.XenVersion(e.Image)
+	}
+	return f
+}
+
 // findWithout finds the generations that have no Xen entry.
 func (i *inspector) findWithout() {
 	for _, g := range i.found {
-		if slices.ContainsFunc(i.inv.Entries, func(e installed.Entry) bool { return isEntryOf(e, g) }) {
+		if !i.only.has(factsOf(g), g.Toplevel) || slices.ContainsFunc(i.inv.Entries, func(e installed.Entry) bool { return isEntryOf(e, g) }) {
 			continue
 		}
 		d := g.Menu()
@@ -324,13 +370,19 @@ func (i *inspector) findWithout() {
 		}
 		for _, selector := range g.Selectors {
 			s.Default = s.Default || base(selector.File) == i.start.Entry.File
-			s.Runs = s.Runs || i.result.Runs != nil && sameID(i.result.Runs.Entry, base(selector.File))
+			s.Runs = s.Runs || i.result.Runs != nil && sameID(i.result.Runs.Entry, withoutTries(base(selector.File)))
 		}
 		i.result.Without = append(i.result.Without, s)
 	}
 }
 
 var errNotInstalled = errors.New("it has Xen, and no entry yet: run install")
+
+// withoutTries is an entry's name without its boot counter.
+func withoutTries(name string) string {
+	id, _ := esp.CutTries(name)
+	return id
+}
 
 func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 

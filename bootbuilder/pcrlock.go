@@ -122,12 +122,13 @@ func (l *PCRLock) Add(ctx context.Context, p *Plan, done *Record) error {
 	return errors.Join(failed...)
 }
 
-// Advice says what a plan's images lack that a component needs, "" for nothing.
-func (l *PCRLock) Advice(p *Plan) string {
+// Advice says what a plan's images lack that a component needs.
+func (l *PCRLock) Advice(p *Plan) []Warning {
 	if p.options.Layout == LayoutUnified || p.removal {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.directory))
+	return []Warning{{Advice: true, Message: fmt.Sprintf(
+		"%s gets no component: only unified images have kernel and ramdisk in what the firmware measures", l.dir.Path(l.directory))}}
 }
 
 func isUnified(base string) bool {
@@ -260,15 +261,16 @@ func verifyMeasured(f io.ReaderAt, size int64, digest [sha256.Size]byte, cert *x
 // Sweep removes the components of images that no [PCRLock.Add] has seen. It is for when all ESPs
 // were looked at: what is gone from one may stand on another. Warnings are what
 // systemd-pcrlock will stumble over.
-func (l *PCRLock) Sweep() (warnings []string, err error) {
+func (l *PCRLock) Sweep() (warnings []Warning, err error) {
 	for _, directory := range l.directories {
 		variants, err := l.sweep(directory)
 		if err != nil {
 			return warnings, err
 		}
 		if variants > maxVariants {
-			warnings = append(warnings, fmt.Sprintf("%s holds %d variants, where systemd-pcrlock makes a policy of at most %d (--limit writes fewer)",
-				l.dir.Path(directory), variants, maxVariants))
+			warnings = append(warnings, Warning{Advice: true, Message: fmt.Sprintf(
+				"%s holds %d variants, where systemd-pcrlock makes a policy of at most %d (--limit writes fewer)",
+				l.dir.Path(directory), variants, maxVariants)})
 		}
 	}
 	if l.directory != "." {

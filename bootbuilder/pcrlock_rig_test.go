@@ -20,7 +20,7 @@ type pcrRig struct {
 	*machine
 	dir      string
 	warnings []string // of the last sweep
-	advice   string   // of the last plan
+	advice   []string // of the last plan
 }
 
 const kernels = "650-kernel.pcrlock.d"
@@ -49,15 +49,24 @@ func (r *pcrRig) lock(plan func(bootbuilder.Target) (*bootbuilder.Plan, error), 
 			record, err := p.Apply(ctx, r.signer, bootbuilder.Observer{})
 			r.must(err)
 			failed = errors.Join(failed, lock.Add(ctx, p, record))
-			r.advice = lock.Advice(p)
+			r.advice = messages(lock.Advice(p))
 			reports = append(reports, p.Report(record))
 			r.must(p.Close())
 		})
 	}
 	if failed == nil {
-		r.warnings, failed = lock.Sweep()
+		var list []bootbuilder.Warning
+		list, failed = lock.Sweep()
+		r.warnings = messages(list)
 	}
 	return reports, failed
+}
+
+func messages(list []bootbuilder.Warning) (texts []string) {
+	for _, w := range list {
+		texts = append(texts, w.Message)
+	}
+	return texts
 }
 
 // toInstall is the plan of a run of install.

@@ -332,7 +332,7 @@ func TestPCRLockWarns(t *testing.T) {
 		r.addXen(1)
 		r.rebuild()
 		r.installLocked()
-		if !strings.Contains(r.advice, "only unified images") {
+		if len(r.advice) != 1 || !strings.Contains(r.advice[0], "only unified images") {
 			t.Errorf("no advice but %q", r.advice)
 		}
 		if got := r.components(); len(got) > 0 {

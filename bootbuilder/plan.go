@@ -131,7 +131,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if err != nil {
 		return nil, err
 	}
-	outcomes = withVariants(outcomes, options.Variants, system)
+	outcomes = withVariants(outcomes, options.Variants, system, inventory)
 	reader := content.NewReader(res.root, target.Boot)
 	outcomes, advice, err := build(ctx, reader, outcomes, inventory, options, res.secrets)
 	if err != nil {

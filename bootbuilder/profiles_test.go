@@ -148,7 +148,7 @@ func TestProfilesEmptyESP(t *testing.T) {
 			if !b.startsXenOf("nixos-generation-2.conf") || !strings.HasPrefix(b.loaderConf(), "timeout 5\n") {
 				t.Errorf("loader.conf is %q", b.loaderConf())
 			}
-			if !slices.ContainsFunc(r.Warnings, func(w bootbuilder.WarningReport) bool {
+			if !slices.ContainsFunc(r.Warnings, func(w bootbuilder.Warning) bool {
 				return w.Advice && strings.Contains(w.Message, "bootctl install")
 			}) {
 				t.Errorf("nothing is said of the boot loader that is missing: %+v", r.Warnings)

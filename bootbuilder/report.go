@@ -6,6 +6,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -25,7 +26,7 @@ type Report struct {
 	LoaderConf  *LoaderReport      `json:"loaderConf"` // null where it stays as it is
 	OneShot     *OneShotReport     `json:"oneShot,omitempty"`
 	Removed     []FileReport       `json:"removed"`
-	Warnings    []WarningReport    `json:"warnings"`
+	Warnings    []Warning          `json:"warnings"`
 	Next        *NextReport        `json:"next,omitempty"`
 	Summary     Summary            `json:"summary"`
 	Space       *SpaceReport       `json:"space,omitempty"`
@@ -54,7 +55,7 @@ type NextReport struct {
 
 // Start is what starts, and why.
 type Start struct {
-	Entry      string `json:"entry"` // systemd-boot's id; "" if nothing is known to start
+	Entry      string `json:"entry"` // systemd-boot's id without a boot counter; "" if nothing is known to start
 	Reason     string `json:"reason,omitempty"`
 	Generation string `json:"generation,omitempty"` // id of its Xen entry, Xen or not
 	Number     uint64 `json:"number,omitempty"`
@@ -66,6 +67,12 @@ type Start struct {
 	XenVersion     string `json:"xenVersion,omitempty"`
 	// Proven is the day on which this Xen entry was blessed, "" for not yet. Of install only.
 	Proven string `json:"proven,omitempty"`
+}
+
+// startOf is a decision in the words of a report. An id has no boot counter there, whatever systemd-boot's version makes of it.
+func startOf(s nextboot.Start) Start {
+	id, _ := esp.CutTries(s.ID)
+	return Start{Entry: id, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
 }
 
 // of notes whose entry it is.
@@ -159,13 +166,6 @@ type LoaderReport struct {
 	Diff string `json:"diff"`
 }
 
-// WarningReport is a [Warning].
-type WarningReport struct {
-	Generation string `json:"generation,omitempty"`
-	Message    string `json:"message"`
-	Advice     bool   `json:"advice"`
-}
-
 // FileKind says what a file on $BOOT is for.
 type FileKind = layout.FileKind
 
@@ -205,22 +205,9 @@ const (
 	NotReached Reason = "not-reached"
 )
 
-// FailedReport is the report of an ESP that could not even be looked at.
-func FailedReport(esp string, err error) *Report {
-	return emptyReport(esp).WithError(err)
-}
-
 func emptyReport(esp string) *Report {
 	return &Report{
 		Schema: ReportSchema, ESP: esp, Boot: esp,
-		Generations: []GenerationReport{}, Removed: []FileReport{}, Warnings: []WarningReport{},
+		Generations: []GenerationReport{}, Removed: []FileReport{}, Warnings: []Warning{},
 	}
-}
-
-// WithError notes in a report what went wrong, if anything did.
-func (r *Report) WithError(err error) *Report {
-	if err != nil {
-		r.Error, r.Hint = err.Error(), Hint(err)
-	}
-	return r
 }

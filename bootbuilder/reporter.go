@@ -74,9 +74,7 @@ func (v reporter) report() *Report {
 	}
 	r.LoaderConf = v.loaderConf()
 	r.OneShot = v.oneShot()
-	for _, w := range p.warnings {
-		r.Warnings = append(r.Warnings, WarningReport(w))
-	}
+	r.Warnings = append(r.Warnings, p.warnings...)
 	r.Changed = v.changed()
 	r.Next = v.next()
 	r.Summary = summarize(r.Generations)
@@ -146,7 +144,7 @@ func (v reporter) oneShot() *OneShotReport {
 
 // start describes an entry that starts.
 func (v reporter) start(s nextboot.Start) Start {
-	r := Start{Entry: s.ID, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	r := startOf(s)
 	for _, o := range v.p.outcomes {
 		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel || o.variant.Name != "" {
 			continue

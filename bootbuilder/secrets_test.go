@@ -256,3 +256,38 @@ func TestSecretsOnBoot(t *testing.T) {
 		b.wantHealthy()
 	}
 }
+
+// TestSecretsExposed: on a partition that every user may read, a warning says so once; on one that they may not, and where nothing
+// that is written here holds any, none does.
+func TestSecretsExposed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		mode   os.FileMode
+		layout bootbuilder.Layout
+		want   int
+	}{
+		{"open", 0o755, bootbuilder.LayoutUnified, 1},
+		{"closed", 0o700, bootbuilder.LayoutUnified, 0},
+		{"NixOS' own initrd", 0o755, bootbuilder.LayoutShared, 0},
+	} {
+		m := newMachine(t)
+		m.synced = true // the file system itself
+		m.options.Layout = c.layout
+		secret := xenSystem("4.20.2")
+		secret.Secrets = []byte("a secret")
+		m.add(fixtures.Generation{Number: 1, System: secret})
+		m.add(fixtures.Generation{Number: 2, System: secret})
+		m.rebuild()
+		m.must(os.Chmod(m.esp, c.mode))
+		got := 0
+		for _, text := range advice(m.install()) {
+			if strings.Contains(text, "initrd secrets of generation 2, and every user may read it (mount "+m.esp+" with umask=0077)") {
+				got++
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: said %d times, want %d", c.name, got, c.want)
+		}
+	}
+}

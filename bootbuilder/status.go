@@ -112,6 +112,8 @@ const (
 type StatusOptions struct {
 	// Root is the root directory of the NixOS system.
 	Root string
+	// From is where generations come from, as in [Options].
+	From Source
 	// EFIVars and Sys are efivarfs and sysfs of the running machine, "" where the partition is another's.
 	EFIVars, Sys string
 }
@@ -119,7 +121,7 @@ type StatusOptions struct {
 // Status says how a machine is doing. It reads $BOOT, the root and the firmware's variables, and writes nothing.
 // Without a root that fits it says what can be said.
 func Status(ctx context.Context, target Target, options StatusOptions) (*StatusReport, error) {
-	i, err := newInspector(target, InspectOptions{Root: options.Root, EFIVars: options.EFIVars}, withoutRoot)
+	i, err := newInspector(target, InspectOptions{Root: options.Root, From: options.From, EFIVars: options.EFIVars}, withoutRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -147,14 +149,6 @@ func Status(ctx context.Context, target Target, options StatusOptions) (*StatusR
 	r.Newest = i.newest()
 	r.Todo = append(r.Todo, i.todo(r)...)
 	return r, ctx.Err()
-}
-
-// FailedStatus is the status of an ESP that could not be looked at.
-func FailedStatus(esp string, err error) *StatusReport {
-	return &StatusReport{
-		Schema: ReportSchema, ESP: esp, Boot: esp, Error: err.Error(), Hint: Hint(err), SecureBoot: SecureBootUnknown,
-		Proven: []ProvenStatus{}, Layouts: []Layout{}, Todo: []Todo{}, Notes: []string{},
-	}
 }
 
 func secureBootOf(f firmwareState) SecureBoot {

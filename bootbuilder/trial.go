@@ -57,11 +57,11 @@ func Bless(ctx context.Context, target Target, m Machine) (*BlessReport, error) 
 	if err != nil {
 		return nil, fileHint(err)
 	}
-	next := blessing.Decision.Next
+	next := startOf(blessing.Decision.Next)
 	return &BlessReport{
 		Schema: ReportSchema, Entry: blessing.Entry.ID(), Toplevel: proof.Toplevel,
 		XenVersion: factsOf(t.found[blessing.Generation]).XenVersion, Changed: changed,
-		Next: &Start{Entry: next.ID, Reason: next.Reason(), Xen: next.Entry.Kind.Ours()},
+		Next: &next,
 	}, nil
 }
 
@@ -107,7 +107,7 @@ func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, 
 	then := nextboot.Starts(t.conf.text, vars, t.world.input.Before, t.world.input.Version)
 	return &TryReport{
 		Schema: ReportSchema, Entry: e.ID(), Value: value,
-		Then: Start{Entry: then.ID, Reason: then.Reason(), Xen: then.Entry.Kind.Ours()},
+		Then: startOf(then),
 	}, nil
 }
 
@@ -139,7 +139,8 @@ func armHint(err error) error {
 		"it takes root, a system started by systemd-boot, and efivarfs mounted writable; the entry can be chosen in the menu, too")
 }
 
-// SetDefault makes loader.conf start an entry: one that [List] shows, NixOS' or ours.
+// SetDefault makes loader.conf start an entry: one that [List] shows, NixOS' or ours. The next install decides anew, by its
+// [DefaultMode].
 func SetDefault(ctx context.Context, target Target, id string) error {
 	t, err := newTrial(ctx, target, Machine{})
 	if err != nil {
@@ -151,8 +152,14 @@ func SetDefault(ctx context.Context, target Target, id string) error {
 		return refusal(err)
 	}
 	conf := esp.ParseLoaderConf(t.conf.text)
-	if err := conf.Set("default", nextboot.ValueFor(e)); err != nil {
-		return err
+	keys := []string{"default"}
+	if _, ok := conf.Get("preferred"); ok { // newer systemd-boots take that first
+		keys = append(keys, "preferred")
+	}
+	for _, key := range keys {
+		if err := conf.Set(key, nextboot.ValueFor(e)); err != nil {
+			return err
+		}
 	}
 	_, err = t.write(ctx, t.record, conf.Bytes())
 	return fileHint(err)

@@ -2,11 +2,13 @@ package bootbuilder
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
 	"github.com/xen-boot-builder/xen-boot-builder/bootspec"
 )
@@ -92,30 +94,37 @@ func (v *Variant) set(key string, value gjson.Result) error {
 	return fmt.Errorf("unknown key %q", key)
 }
 
-// withVariants adds the variants of generations that may have a Xen entry, each behind its generation.
-func withVariants(outcomes []outcome, variants []Variant, system *generation.System) []outcome {
-	if len(variants) == 0 {
-		return outcomes
-	}
+// withVariants adds the variants of generations that may have a Xen entry, each behind its generation. Of a generation that is
+// not built now they stay as its own entry does.
+func withVariants(outcomes []outcome, variants []Variant, system *generation.System, inv *installed.Inventory) []outcome {
 	newest := -1
 	for i, o := range outcomes {
-		if o.Name.Profile == "" && o.Name.Specialisation == "" && o.skip == nil {
+		if hasVariants(o) {
 			newest = i
 		}
 	}
 	var list []outcome
 	for i, o := range outcomes {
 		list = append(list, o)
-		if o.skip != nil || o.Name.Profile != "" || o.Name.Specialisation != "" {
+		if !hasVariants(o) {
 			continue
 		}
 		for _, v := range variants {
-			if v.All || i == newest {
-				list = append(list, variantOf(o, v, system))
+			if !v.All && i != newest {
+				continue
+			}
+			with := variantOf(o, v, system)
+			if o.skip == nil || slices.ContainsFunc(inv.Entries, func(e installed.Entry) bool { return isEntryOf(e, with.Generation) }) {
+				list = append(list, with)
 			}
 		}
 	}
 	return list
+}
+
+// hasVariants is of generations of the system profile that have Xen, and an entry or a reason to keep one.
+func hasVariants(o outcome) bool {
+	return o.Name.Profile == "" && o.Name.Specialisation == "" && o.Spec != nil && o.Spec.Xen != nil && (o.skip == nil || keeps(o))
 }
 
 // variantOf is a generation as a variant starts it.
@@ -134,7 +143,7 @@ func variantOf(o outcome, v Variant, system *generation.System) outcome {
 		if file == "" {
 			continue
 		}
-		if err := system.CheckPath(o.Toplevel, file); err != nil {
+		if err := system.CheckPath(o.Toplevel, file); err != nil && o.skip == nil {
 			o.skip = &generation.Skip{Reason: BootspecInvalid, Err: fmt.Errorf("variant %s: %w", v.Name, err)}
 		}
 	}

@@ -26,7 +26,7 @@ func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspec
 		return nil, err
 	}
 	defer i.close()
-	for _, e := range i.inv.Entries {
+	for _, e := range i.shown {
 		s := i.status(e)
 		if e.Broken == nil {
 			i.examine(ctx, e, &s)
@@ -39,7 +39,7 @@ func Verify(ctx context.Context, target Target, options InspectOptions) (*Inspec
 	i.examinePartition()
 	i.result.Counting = i.counting()
 	if i.root != nil {
-		if err := i.compareWithPlan(ctx); err != nil {
+		if err := i.compareWithPlans(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -54,11 +54,19 @@ func (i *inspector) examine(ctx context.Context, e installed.Entry, s *EntryStat
 	s.fault(Broken, i.examineImage(ctx, e))
 	s.fault(Broken, i.examineConfig(e))
 	s.fault(Broken, i.examineRamdisk(ctx, e))
-	s.fault(Broken, i.examineToplevel(e))
+	if err := i.examineToplevel(e); err != nil {
+		i.toplevelGone[e.File] = true
+		s.fault(Broken, err)
+	}
 	if e.IsImage() {
 		i.examineSigned(ctx, e, s)
 	} else {
-		s.fault(Broken, i.examineStoreFiles(ctx, e))
+		err := i.examineStoreFiles(ctx, e)
+		var d damaged
+		if errors.As(err, &d) {
+			i.damaged[e.File] = d.file
+		}
+		s.fault(Broken, err)
 	}
 }
 
@@ -221,7 +229,7 @@ func (i *inspector) examineStoreFiles(ctx context.Context, e installed.Entry) er
 			continue // older installers append secrets in place, and generations share an initrd
 		}
 		if err == nil && !same {
-			err = fmt.Errorf("%s: is damaged: it differs from %s", e.FS.Path(have), i.root.Path(store))
+			err = damaged{have, fmt.Errorf("%s: is damaged: it differs from %s", e.FS.Path(have), i.root.Path(store))}
 		}
 		if err != nil {
 			return err
@@ -229,6 +237,14 @@ func (i *inspector) examineStoreFiles(ctx context.Context, e installed.Entry) er
 	}
 	return nil
 }
+
+// damaged is a file that does not hold what it should, by its name on $BOOT.
+type damaged struct {
+	file string
+	error
+}
+
+func (d damaged) Unwrap() error { return d.error }
 
 // hasSecrets reports whether any generation appends secrets to the initrd of a bootspec.
 func (i *inspector) hasSecrets(spec *bootspec.Document) bool {

@@ -2,8 +2,10 @@ package bootbuilder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -40,21 +42,43 @@ func (i *inspector) examineSigned(ctx context.Context, e installed.Entry, s *Ent
 		s.fault(wrong, fmt.Errorf("%s: starts %s, which is not a system of %s", where, e.Toplevel, i.root.Dir()))
 		return
 	}
-	if s.Variant != "" && spec.Xen != nil {
-		spec = asVariant(spec, e.Cfg.Options)
-	}
 	want := layout.Expected(spec, i.root)
-	if err := compareSections(ctx, i.reader, e, want); err != nil {
+	err := compareSections(ctx, i.reader, e, want)
+	if err != nil && s.Variant != "" && spec.Xen != nil {
+		err = i.compareVariant(ctx, e, spec)
+	}
+	if err != nil {
 		s.fault(wrong, fmt.Errorf("%s: %w", where, err))
 	} else {
 		s.Unchecked = i.unchecked(e, want)
 	}
 }
 
-// asVariant is a bootspec with the further parameters that a variant's xen.cfg has for Xen: a variant may add some, and
-// only who installs knows which. All else of it is the generation's; a variant with another Xen can't be
-// told from a forged one.
-func asVariant(spec *bootspec.Document, options string) *bootspec.Document {
+// compareVariant holds an extra entry's image against the store: it may have further parameters for Xen, and any Xen
+// of the store, which nobody but the system's owner fills. All else of it is the generation's.
+func (i *inspector) compareVariant(ctx context.Context, e installed.Entry, spec *bootspec.Document) error {
+	spec = withParams(spec, e.Cfg.Options)
+	err := compareSections(ctx, i.reader, e, layout.Expected(spec, i.root))
+	if !errors.As(err, new(otherXen)) {
+		return err
+	}
+	for _, file := range i.xens(path.Dir(spec.Toplevel)) {
+		resolved, rerr := i.root.Resolve(file)
+		if rerr != nil || i.system.CheckPath(spec.Toplevel, file) != nil {
+			continue
+		}
+		if i.compareXen(ctx, e, content.Source{Store: resolved}) == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+// withParams is a bootspec with the further parameters that a variant's xen.cfg has for Xen.
+func withParams(spec *bootspec.Document, options string) *bootspec.Document {
 	more, ok := strings.CutPrefix(options, strings.Join(spec.Xen.Params, " "))
 	if !ok {
 		return spec
@@ -63,6 +87,50 @@ func asVariant(spec *bootspec.Document, options string) *bootspec.Document {
 	xen.Params = append(slices.Clone(xen.Params), strings.Fields(more)...)
 	variant.Xen = &xen
 	return &variant
+}
+
+// compareXen puts an entry's image together of a Xen of the store.
+func (i *inspector) compareXen(ctx context.Context, e installed.Entry, xen content.Source) error {
+	f, size, err := i.reader.Open(content.Source{Boot: e.Image})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	image, err := pe.Parse(f, size)
+	if err != nil {
+		return err
+	}
+	return compareBase(ctx, i.reader, image, f, size, xen)
+}
+
+// xens are the images of Xen that somebody names, and those that look like one in the store: nixpkgs' Xen has its image in
+// a directory boot.
+func (i *inspector) xens(store string) []string {
+	var list []string
+	for _, v := range i.options.Variants {
+		list = append(list, v.Xen)
+	}
+	for _, p := range i.system.Places {
+		if p.Spec != nil && p.Spec.Xen != nil {
+			list = append(list, p.Spec.Xen.EFIPath)
+		}
+	}
+	names, _ := i.root.ReadDir(store)
+	for _, name := range names {
+		if !strings.Contains(name, "xen") {
+			continue
+		}
+		for _, dir := range []string{path.Join(store, name), path.Join(store, name, "boot")} {
+			files, _ := i.root.ReadDir(dir)
+			for _, file := range files {
+				if strings.HasSuffix(file, ".efi") {
+					list = append(list, path.Join(dir, file))
+				}
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.DeleteFunc(slices.Compact(list), func(file string) bool { return file == "" })
 }
 
 // unchecked is how many bytes of a signed ramdisk follow what the store has of it, and nothing says what they
@@ -146,7 +214,12 @@ func compareBase(ctx context.Context, r *content.Reader, image *pe.Image, f io.R
 	}
 	same, err := r.Rebuilt(ctx, xen, add, f, size)
 	if err == nil && !same {
-		err = fmt.Errorf("the image is not made of %s", r.Path(xen))
+		err = otherXen{r.Path(xen)}
 	}
 	return err
 }
+
+// otherXen is of an image that is right but for the Xen that it is made of.
+type otherXen struct{ file string }
+
+func (o otherXen) Error() string { return "the image is not made of " + o.file }

@@ -13,9 +13,9 @@ import (
 
 // Warning is one thing that the user should know.
 type Warning struct {
-	Generation string // id of its Xen entry, "" for the whole run
-	Message    string // names file and reason
-	Advice     bool   // nothing failed; "quiet" leaves it out
+	Generation string `json:"generation,omitempty"` // id of its Xen entry, "" for the whole run
+	Message    string `json:"message"`              // names file and reason
+	Advice     bool   `json:"advice"`               // nothing failed; "quiet" leaves it out
 }
 
 // warn says what the user should know of a plan as a whole, and which generations are left out
@@ -34,6 +34,7 @@ func warn(
 	add(refused(target, options, fw, outcomes))
 	add(editor(target, options, fw, conf, outcomes))
 	add(noLoader(target, options, outcomes))
+	add(exposed(target, outcomes))
 	if v.blocked != nil {
 		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
 	}
@@ -115,6 +116,27 @@ func editor(target Target, options Options, fw firmwareState, conf loaderConf, o
 		"%s leaves systemd-boot's editor on: the Xen images made here keep it out under Secure Boot, "+
 			"but a type #1 entry that starts one does not, and Xen obeys its options (set editor no)",
 		target.ESP.Path(bootname.LoaderConf))}
+}
+
+// exposed warns where what is written here holds initrd secrets, and every user of the machine may read it.
+func exposed(target Target, outcomes []outcome) *Warning {
+	if d, ok := target.Boot.(interface{ WorldReadable() bool }); !ok || !d.WorldReadable() {
+		return nil
+	}
+	for _, o := range slices.Backward(outcomes) {
+		if o.files == nil || o.Spec.InitrdSecrets == "" {
+			continue
+		}
+		for _, f := range o.files.files {
+			n, ours := bootname.Parse(f.Name)
+			if ours && (n.Kind == bootname.UnifiedImage || n.Kind == bootname.Ramdisk) {
+				return &Warning{Generation: o.ID, Advice: true, Message: fmt.Sprintf(
+					"%s holds initrd secrets of %v, and every user may read it (mount %s with umask=0077)",
+					target.Boot.Path(f.Name), o.Generation, target.Boot.Path("."))}
+			}
+		}
+	}
+	return nil
 }
 
 // loaders are where systemd-boot's image may lie, on any machine.

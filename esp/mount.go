@@ -56,6 +56,12 @@ func otherDevice(dir string, st unix.Statx_t) (bool, error) {
 	return up.Dev_major != st.Dev_major || up.Dev_minor != st.Dev_minor, nil
 }
 
+// WorldReadable reports whether every user of the machine may look into the directory: what a FAT mount's umask says.
+func (d *Dir) WorldReadable() bool {
+	var st unix.Stat_t
+	return unix.Stat(d.dir, &st) == nil && st.Mode&0o005 == 0o005
+}
+
 // Device is the block device that a directory's file system is on, or "" where that can't be found: for messages.
 func (d *Dir) Device() string {
 	var st unix.Stat_t

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures/firmware"
 )
 
@@ -80,6 +81,67 @@ func testBootctl(t *testing.T, b binary) {
 			t.Error(d)
 		}
 	})
+}
+
+// testBesideBootctl: bootctl, list and status see the same Xen entries and the same default, whatever the entries are called,
+// counted or not, by policies that start Xen and one that does not.
+func testBesideBootctl(t *testing.T, b binary) {
+	firmware.Need(t, "bootctl")
+	r, err := runProcess(cleanCommand("bootctl", "--version"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := strings.Fields(r.stdout + " ? ?")[1] // "systemd 252 (252.39-1~deb12u2)"
+	for _, kind := range []string{"demo", "hash", "counted", "hash counted", "lanzaboote", "script"} {
+		for _, layout := range []string{"shared", "embedded", "unified"} {
+			// A test's name goes into paths, of which bootctl's complaints must not name Xen.
+			for name, mode := range map[string]string{"sibling": "xen", "own": "nixos"} {
+				t.Run(kind+"/"+layout+"/"+name, func(t *testing.T) {
+					t.Parallel()
+					m := mustLayOut(t, kind)
+					// The systemd-boot of bootctl's own version: another one may well start something else.
+					for _, file := range []string{"EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"} {
+						image := fixtures.PE(fixtures.Section{Name: ".sdmagic", Data: []byte("#### LoaderInfo: systemd-boot " + version + " ####")})
+						err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(m.esp, file)), 0o755), os.WriteFile(filepath.Join(m.esp, file), image, 0o644))
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+					b.mustInstall(t, m, "--layout", layout, "--default", mode, "quiet")
+					espDir := filepath.Join(t.TempDir(), "esp")
+					if err := os.Mkdir(espDir, 0o755); err != nil {
+						t.Fatal(err)
+					}
+					inNamespace(t, func() error {
+						listed, def, err := bootctlOn(m.esp, espDir)
+						if err != nil {
+							return err
+						}
+						return besideBootctl(b, []string{"--esp", espDir, "--root", m.root, "--json"}, listed, def)
+					})
+				})
+			}
+		}
+	}
+}
+
+// bootctlOn has bootctl list a copy of an ESP, which has to be a mount point, and name the default.
+func bootctlOn(from, espDir string) (listed []bootctlEntry, def string, err error) {
+	if err := errors.Join(mountTmpfs(espDir, 4<<20, 0), copyTree(from, espDir)); err != nil {
+		return nil, "", err
+	}
+	text, err := bootctlList(espDir)
+	if err != nil {
+		return nil, "", err
+	}
+	m := bootctlDefaultID.FindStringSubmatch(text)
+	if m == nil {
+		return nil, "", fmt.Errorf("bootctl names no default:\n%s", text)
+	}
+	if text, err = bootctlList(espDir, "--json=short"); err == nil {
+		listed, err = readBootctl([]byte(text))
+	}
+	return listed, m[1], err
 }
 
 type bootctlSeen struct {
@@ -164,6 +226,9 @@ func besideBootctl(b binary, flags []string, listed []bootctlEntry, def string) 
 		if e.Default {
 			starts = e.ID
 		}
+	}
+	if s := list.ESPs[0].Starts; starts == "" && s != nil && !s.Xen {
+		starts = s.Entry
 	}
 	slices.Sort(want)
 	slices.Sort(got)

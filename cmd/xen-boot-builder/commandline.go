@@ -109,6 +109,9 @@ func parseCommandLine(args []string, env environment) (*commandLine, error) {
 	c := &commandLine{running: env.running}
 	flags := newFlags(c)
 	err := c.parse(flags, args, env)
+	if err != nil && slices.Contains(args, "--json") { // behind what could not be read, too
+		c.json = true
+	}
 	if !slices.Contains(colorModes(), c.color) {
 		c.color = colorAuto
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestFindESP(t *testing.T) {
@@ -14,6 +16,7 @@ func TestFindESP(t *testing.T) {
 			name      string
 			mounted   map[string][]string // places, and the directories in them
 			plain     map[string][]string // places that are no mount points
+			closed    string              // a mount point that only root may look into; an ordinary user looks
 			esp, boot string
 		}{
 			{name: "nothing is there"},
@@ -22,6 +25,8 @@ func TestFindESP(t *testing.T) {
 			{name: "not a mount point", plain: map[string][]string{"efi": {"EFI"}, "boot": {"EFI"}}},
 			{name: "a mount point of something else", mounted: map[string][]string{"boot": {"grub"}, "boot/efi": {"EFI"}}, esp: "boot/efi"},
 			{name: "XBOOTLDR", mounted: map[string][]string{"efi": {"EFI", "loader"}, "boot": {"loader/entries"}}, esp: "efi", boot: "boot"},
+			{name: "only for root", mounted: map[string][]string{"boot": {"EFI", "loader"}}, closed: "boot", esp: "boot"},
+			{name: "one of two only for root", mounted: map[string][]string{"efi": {"EFI"}, "boot": {"EFI"}}, closed: "efi", esp: "boot"},
 			{name: "another boot partition", mounted: map[string][]string{"efi": {"EFI"}, "boot": {"grub"}}, esp: "efi"},
 		} {
 			root := t.TempDir()
@@ -47,7 +52,20 @@ func TestFindESP(t *testing.T) {
 					}
 				}
 			}
+			letThrough(t, filepath.Join(root, "efi"))
+			if c.closed != "" {
+				if err := os.Chmod(filepath.Join(root, c.closed), 0o700); err != nil {
+					return err
+				}
+				_, err := unix.SetfsuidRetUid(nobody) // of this thread alone
+				if err != nil {
+					return err
+				}
+			}
 			gotESP, gotBoot := findESP(places)
+			if _, err := unix.SetfsuidRetUid(0); err != nil {
+				return err
+			}
 			want := func(name string) string {
 				if name == "" {
 					return ""

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
 )
 
 // runList lists the generations and their Xen entries.
 func runList(ctx context.Context, c *commandLine, ui *ui) error {
-	options := bootbuilder.InspectOptions{Root: c.root, EFIVars: c.efivars()}
+	options := c.inspectOptions()
 	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		return bootbuilder.List(ctx, target, options)
 	}, func(i *bootbuilder.Inspection, heading string) {
@@ -23,11 +24,15 @@ func runList(ctx context.Context, c *commandLine, ui *ui) error {
 
 // runVerify says which of them can boot; one that can't is a failure.
 func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
-	options := bootbuilder.InspectOptions{Root: c.root, EFIVars: c.efivars()}
+	options := c.inspectOptions()
 	var err error
 	if options.Certificate, err = c.certificate(); err != nil {
 		return c.failInspection(ui, err)
 	}
+	if options.Variants, err = c.readVariants(); err != nil {
+		return c.failInspection(ui, err)
+	}
+	said := false // that signatures were not checked
 	return c.inspect(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Inspection, error) {
 		i, err := bootbuilder.Verify(ctx, target, options)
 		if err == nil && !i.OK() {
@@ -35,8 +40,23 @@ func runVerify(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return i, err
 	}, func(i *bootbuilder.Inspection, heading string) {
-		ui.lines(verifyLines(ui.screen, i, heading, c.verbosity == quiet))
+		lines := verifyLines(ui.screen, i, heading, c.verbosity == quiet)
+		if said { // of another ESP
+			lines = slices.DeleteFunc(lines, func(line string) bool { return line == notChecked })
+		}
+		said = said || slices.Contains(lines, notChecked)
+		ui.lines(lines)
+		for _, hint := range repairHints(i.Entries) {
+			ui.complain(cyan, "hint", hint)
+		}
 	})
+}
+
+// inspectOptions are what list and verify look at, and what an install would do.
+func (c *commandLine) inspectOptions() bootbuilder.InspectOptions {
+	return bootbuilder.InspectOptions{
+		Root: c.root, EFIVars: c.efivars(), Only: c.only, From: bootbuilder.Source(c.from), KeepDebug: c.keepDebug,
+	}
 }
 
 // errProblems is what verify found, once it was printed.
@@ -45,12 +65,13 @@ var errProblems = fmt.Errorf("%w: problems were found", errReported)
 // failInspection is for what keeps every ESP from being looked at: with --json there is a document all the same.
 func (c *commandLine) failInspection(ui *ui, err error) error {
 	places, perr := c.places()
-	if !c.json || perr != nil {
+	var usage usageError
+	if !c.json || perr != nil || errors.As(err, &usage) {
 		return err
 	}
 	var all []*bootbuilder.Inspection
 	for _, dir := range places {
-		all = append(all, bootbuilder.FailedInspection(dir, err))
+		all = append(all, failedInspection(dir, err))
 	}
 	return errors.Join(ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}), err)
 }
@@ -65,7 +86,7 @@ func (c *commandLine) inspect(
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		i, err := work(target)
 		if i == nil {
-			all = append(all, bootbuilder.FailedInspection(dir, err))
+			all = append(all, failedInspection(dir, err))
 			return err
 		}
 		all = append(all, i)
@@ -74,7 +95,7 @@ func (c *commandLine) inspect(
 		}
 		return err
 	}, func(dir string, err error) {
-		all = append(all, bootbuilder.FailedInspection(dir, err))
+		all = append(all, failedInspection(dir, err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(inspectionDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
@@ -106,7 +127,7 @@ func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Compare(ctx, target, options, c.args[0], c.args[1])
 		if err != nil {
-			all = append(all, bootbuilder.FailedCompare(c.args[0], c.args[1], err))
+			all = append(all, failedCompare(c.args[0], c.args[1], err))
 			return err
 		}
 		all = append(all, r)
@@ -115,7 +136,7 @@ func runDiff(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return nil
 	}, func(_ string, err error) {
-		all = append(all, bootbuilder.FailedCompare(c.args[0], c.args[1], err))
+		all = append(all, failedCompare(c.args[0], c.args[1], err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(compareDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {
@@ -134,12 +155,12 @@ type compareDocument struct {
 
 // runStatus says how the machine is doing.
 func runStatus(ctx context.Context, c *commandLine, ui *ui) error {
-	options := bootbuilder.StatusOptions{Root: c.root, EFIVars: c.efivars(), Sys: c.sysfs()}
+	options := bootbuilder.StatusOptions{Root: c.root, From: bootbuilder.Source(c.from), EFIVars: c.efivars(), Sys: c.sysfs()}
 	var all []*bootbuilder.StatusReport
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Status(ctx, target, options)
 		if err != nil {
-			all = append(all, bootbuilder.FailedStatus(dir, err))
+			all = append(all, failedStatus(dir, err))
 			return err
 		}
 		all = append(all, r)
@@ -148,7 +169,7 @@ func runStatus(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return nil
 	}, func(dir string, err error) {
-		all = append(all, bootbuilder.FailedStatus(dir, err))
+		all = append(all, failedStatus(dir, err))
 	})
 	if c.json && len(all) > 0 {
 		if jerr := ui.printJSON(statusDocument{bootbuilder.ReportSchema, c.command.name, all}); jerr != nil {

@@ -13,7 +13,24 @@ type document struct {
 	ESPs    []*bootbuilder.Report `json:"esps"`
 }
 
+// failureDocument is what --json prints where nothing could be done at all.
+type failureDocument struct {
+	Schema  int    `json:"schema"`
+	Command string `json:"command"`
+	Error   string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func failureOf(command string, err error) failureDocument {
+	d := failureDocument{Schema: bootbuilder.ReportSchema, Command: command, Error: "failed"}
+	if err != nil {
+		d.Error, d.Hint = err.Error(), hintOf(err)
+	}
+	return d
+}
+
 func (u *ui) printJSON(document any) error {
+	u.documented = true
 	e := json.NewEncoder(u.out)
 	e.SetIndent("", "  ")
 	return e.Encode(document)

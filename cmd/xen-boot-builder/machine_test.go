@@ -24,6 +24,9 @@ type machine struct {
 //
 //	demo         three generations with Xen, the last with a specialisation, and one of another profile
 //	hash         the same kind of machine with entries named by their content
+//	banner       two generations whose Xen says its version when it starts, as a real one does
+//	counted      demo's generations 1 and 2 with boot counters
+//	hash counted hash with boot counters
 //	no-xen       one generation without Xen
 //	script       two generations with entries that nixpkgs' script has written
 //	lanzaboote   two generations, stubs instead of entries
@@ -51,6 +54,16 @@ func layOut(dir, kind string) (machine, error) {
 		err = fixtures.Demo(dir)
 	case kind == "hash":
 		err = m.install(two, fixtures.SystemdBoot{Names: fixtures.ContentHashNames})
+	case kind == "banner":
+		for i, version := range []string{"4.19.3", "4.20.2"} {
+			two[i].Xen.Version = version
+			two[i].Xen.Image = fixtures.XenImage(fixtures.XenOptions{Version: version, Banner: true})
+		}
+		err = m.install(two, fixtures.SystemdBoot{})
+	case kind == "counted":
+		err = m.install(two, fixtures.SystemdBoot{Tries: 3})
+	case kind == "hash counted":
+		err = m.install(two, fixtures.SystemdBoot{Tries: 3, Names: fixtures.ContentHashNames})
 	case kind == "life":
 		err = m.liveOn()
 	case strings.HasPrefix(kind, "many:"):

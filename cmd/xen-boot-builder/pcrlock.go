@@ -53,8 +53,8 @@ func (l *pcrLock) advise(c *commandLine, ui *ui, plan *bootbuilder.Plan) {
 	if l == nil || c.verbosity == quiet {
 		return
 	}
-	if advice := l.Advice(plan); advice != "" {
-		ui.warn(advice)
+	for _, w := range l.Advice(plan) {
+		ui.warn(w.Message)
 	}
 }
 
@@ -85,7 +85,7 @@ func (l *pcrLock) sweep(c *commandLine, ui *ui, err error) error {
 	warnings, serr := l.Sweep()
 	if c.verbosity != quiet {
 		for _, w := range warnings {
-			ui.warn(w)
+			ui.warn(w.Message)
 		}
 	}
 	if serr == nil {

@@ -58,7 +58,15 @@ func cost(v verbosity, r *bootbuilder.Report) string {
 	if v == normal || r.Written == 0 {
 		return ""
 	}
-	return fmt.Sprintf("  (%.1f s, %s written)", r.Seconds, esp.FormatSize(r.Written))
+	seconds := fmt.Sprintf("%.1f", r.Seconds)
+	if r.Seconds >= 10 { // no more digits than 80 columns have
+		seconds = fmt.Sprintf("%.0f", r.Seconds)
+	}
+	amount, unit, _ := strings.Cut(esp.FormatSize(r.Written), " ")
+	if whole, _, ok := strings.Cut(amount, "."); ok && len(whole) > 1 {
+		amount = whole
+	}
+	return fmt.Sprintf("  (%s s, %s %s written)", seconds, amount, unit)
 }
 
 func hasEntries(r *bootbuilder.Report) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -29,9 +30,9 @@ func statusLines(s screen.Screen, r *bootbuilder.StatusReport, heading string) [
 	}
 	add("Xen", runningWords(r.Running), plainStyle)
 	if r.Started != nil {
-		add("started", startWords(*r.Started)+" ("+r.Started.Entry+")", plainStyle)
+		add("started", shortHashes(s, startWords(*r.Started)+" ("+r.Started.Entry+")"), plainStyle)
 	}
-	add("next", nextStatusWords(r), plainStyle)
+	add("next", shortHashes(s, nextStatusWords(r)), plainStyle)
 	add("trial", trialWords(r), yellow)
 	add("proven", provenWords(r.Proven), plainStyle)
 	add("newest", newestWords(r.Newest), plainStyle)
@@ -57,6 +58,14 @@ func statusLines(s screen.Screen, r *bootbuilder.StatusReport, heading string) [
 }
 
 const plainStyle = screen.Plain
+
+// shortHashes cuts the hashes in entries' names down to what tells them apart, where a terminal has no space for them.
+func shortHashes(s screen.Screen, text string) string {
+	if s.Width == 0 {
+		return text
+	}
+	return regexp.MustCompile(`([0-9a-z]{12})[0-9a-z]{28,}(-[0-9a-f]{16}\b)?`).ReplaceAllString(text, "$1…")
+}
 
 func runningWords(r *bootbuilder.Running) string {
 	switch {

@@ -35,7 +35,7 @@ func verifyLines(s screen.Screen, i *bootbuilder.Inspection, heading string, onl
 		lines = append(lines, s.Paint(cyan, "note:")+" "+printable(n))
 	}
 	if !i.Signatures && len(i.Entries) > 0 {
-		lines = append(lines, "signatures: not checked")
+		lines = append(lines, notChecked)
 	}
 	lines = append(lines, countingLines(s, i.Counting)...)
 	var parts []string
@@ -61,6 +61,28 @@ func countingLines(s screen.Screen, c *bootbuilder.Counting) []string {
 		lines = append(lines, s.Wrap("", "boot counting: does not cover "+count(c.NotCounted, "entry", "entries")+" of type #1; --default try falls back")...)
 	}
 	return lines
+}
+
+// notChecked is what was left out: there was no certificate.
+const notChecked = "signatures: not checked"
+
+// repairHints say what repairs the entries that are broken or forged, each way once.
+func repairHints(entries []bootbuilder.EntryStatus) []string {
+	var ways []string
+	names := make(map[string][]named)
+	for _, e := range entries {
+		if e.Hint == "" {
+			continue
+		}
+		if names[e.Hint] == nil {
+			ways = append(ways, e.Hint)
+		}
+		names[e.Hint] = append(names[e.Hint], named{e.Facts, e.Generation})
+	}
+	for n, way := range ways {
+		ways[n] = nameList(names[way]) + ": " + way
+	}
+	return ways
 }
 
 func withHeading(s screen.Screen, heading string, lines []string) []string {

@@ -19,17 +19,17 @@ func (c *commandLine) report(
 		report, err := work(target)
 		err = c.inNixOSWords(err)
 		if report == nil {
-			reports = append(reports, bootbuilder.FailedReport(dir, err))
+			reports = append(reports, failedReport(dir, err))
 			return err
 		}
 		report.DryRun = c.dryRun
-		reports = append(reports, report.WithError(err))
+		reports = append(reports, withError(report, err))
 		if !c.json {
 			render(c, report, err)
 		}
 		return err
 	}, func(dir string, err error) {
-		reports = append(reports, bootbuilder.FailedReport(dir, err))
+		reports = append(reports, failedReport(dir, err))
 	})
 	if c.json && len(reports) > 0 {
 		if jerr := ui.printJSON(document{bootbuilder.ReportSchema, c.command.name, reports}); jerr != nil {
@@ -51,7 +51,7 @@ func (c *commandLine) failAll(ui *ui, err error) error {
 	}
 	var reports []*bootbuilder.Report
 	for _, dir := range places {
-		reports = append(reports, bootbuilder.FailedReport(dir, err))
+		reports = append(reports, failedReport(dir, err))
 	}
 	return errors.Join(ui.printJSON(document{bootbuilder.ReportSchema, c.command.name, reports}), err)
 }

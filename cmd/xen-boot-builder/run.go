@@ -14,24 +14,44 @@ const (
 )
 
 // run is the whole program: it parses the command line, does the work, and says how
-// it went. Ordinary output goes to stdout; warnings, errors and hints to stderr.
+// it went. Ordinary output goes to stdout; warnings, errors and hints to stderr. With --json stdout
+// gets one document, whatever happens: where the command printed none, one that says what went wrong.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, env environment) int {
 	c, err := parseCommandLine(args, env)
 	ui := newUI(stdout, stderr, c.color, env.getenv)
 	if err == nil {
+		ui.words = c.words()
 		err = c.command.run(ctx, c, ui)
 	}
-	var usage usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.As(err, &usage):
-		ui.fail(err)
-		return exitUsage
-	case !errors.Is(err, errReported):
+	}
+	if !errors.Is(err, errReported) {
 		ui.fail(err)
 	}
+	if c.json && !ui.documented {
+		if jerr := ui.printJSON(failureOf(c.commandName(args), ui.failure)); jerr != nil {
+			ui.fail(jerr)
+		}
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
 	return exitFailed
+}
+
+// commandName is the command that was meant, even where the command line could not be read that far.
+func (c *commandLine) commandName(args []string) string {
+	if c.command != nil {
+		return c.command.name
+	}
+	for _, arg := range args {
+		if cmd := findCommand(arg); cmd != nil {
+			return cmd.name
+		}
+	}
+	return "install"
 }
 
 // errReported ends a run as failed where all that is to be said was said.

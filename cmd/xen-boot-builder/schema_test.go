@@ -406,7 +406,7 @@ func TestSchemaProperties(t *testing.T) {
 		"loaderConf":  bootbuilder.LoaderReport{},
 		"counting":    bootbuilder.Counting{},
 		"oneShot":     bootbuilder.OneShotReport{},
-		"warning":     bootbuilder.WarningReport{},
+		"warning":     bootbuilder.Warning{},
 		"inspections": inspectionDocument{},
 		"inspection":  bootbuilder.Inspection{},
 		"entry":       bootbuilder.EntryStatus{},
@@ -430,6 +430,7 @@ func TestSchemaProperties(t *testing.T) {
 		"newest":        bootbuilder.NewestStatus{},
 		"tried":         bootbuilder.TryReport{},
 		"blessed":       bootbuilder.BlessReport{},
+		"failure":       failureDocument{},
 	} {
 		all, always := jsonProperties(reflect.TypeOf(value))
 		var properties []string

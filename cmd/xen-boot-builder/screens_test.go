@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -165,7 +166,11 @@ func steadyPage(text string) string {
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
 	}
-	return text
+	// A unified image says on which day it was built, which for a fixture is today.
+	return regexp.MustCompile(`(xen-generation-[0-9]+)-[0-9a-f]{16}\.efi`).ReplaceAllStringFunc(text, func(name string) string {
+		id := name[:len(name)-len("-0123456789abcdef.efi")]
+		return fmt.Sprintf("%s-%.8x.efi", id, sha256.Sum256([]byte(id)))
+	})
 }
 
 // edit replaces a text on the ESP, once.

@@ -84,8 +84,9 @@ func scriptRebuild(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptKeys(ts *testscript.TestScript, neg bool, args []string) {
 	takesArgs(ts, neg, args, 2, 2)
-	ts.Check(fixtures.LayOutKeys(args[0], args[1]))
-	ts.Check(os.Chmod(filepath.Join(args[0], "keys/db/db.key"), 0o600))
+	dir := ts.MkAbs(args[0])
+	ts.Check(fixtures.LayOutKeys(dir, args[1]))
+	ts.Check(os.Chmod(filepath.Join(dir, "keys/db/db.key"), 0o600))
 }
 
 // snapshotsKey is where a script's snapshots are kept.

@@ -24,18 +24,17 @@ func runBless(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 	}
 	var elsewhere error // of an ESP that has nothing of what was started
-	blessed := false
+	var done *bootbuilder.BlessReport
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Bless(ctx, target, c.machine())
 		if err != nil {
 			elsewhere = err
 			return nil
 		}
-		blessed = true
-		if c.json {
-			return ui.printJSON(r)
+		if done == nil {
+			done = r
 		}
-		if c.verbosity != quiet {
+		if !c.json && c.verbosity != quiet {
 			word := "has proven itself already"
 			if r.Changed {
 				word = "has proven itself, and starts by default"
@@ -44,8 +43,19 @@ func runBless(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		return nil
 	}, func(string, error) {})
-	if err == nil && !blessed {
+	if err == nil && done == nil {
 		err = elsewhere
+	}
+	return printOne(c, ui, done, err)
+}
+
+// printOne prints what was done with --json: on several ESPs the same.
+func printOne[Report any](c *commandLine, ui *ui, done *Report, err error) error {
+	if !c.json || done == nil {
+		return err
+	}
+	if jerr := ui.printJSON(done); jerr != nil {
+		return jerr
 	}
 	return err
 }
@@ -69,15 +79,19 @@ func runTry(ctx context.Context, c *commandLine, ui *ui) error {
 	if c.efivars() == "" {
 		return usageError{error: errors.New("try is for the running system: without --root and --esp-image")}
 	}
-	return c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
+	var done *bootbuilder.TryReport
+	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Try(ctx, target, c.machine(), c.args[0])
 		if err != nil {
 			return err
 		}
-		if c.json {
-			return ui.printJSON(r)
+		if done == nil {
+			done = r
 		}
-		ui.printf("next boot: %s, once; after that: %s\n", printable(r.Entry), printable(orDash(r.Then.Entry)))
+		if !c.json {
+			ui.printf("next boot: %s, once; after that: %s\n", printable(r.Entry), printable(orDash(r.Then.Entry)))
+		}
 		return nil
 	}, func(string, error) {})
+	return printOne(c, ui, done, err)
 }

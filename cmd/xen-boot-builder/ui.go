@@ -24,6 +24,11 @@ type ui struct {
 	out, err io.Writer
 	// screen is what stdout is like, and errScreen stderr.
 	screen, errScreen screen.Screen
+	// failure is the last error that was printed, and documented says that a JSON document was.
+	failure    error
+	documented bool
+	// words puts a message into the words of who reads it; nil leaves it.
+	words func(string) string
 }
 
 const program = "xen-boot-builder"
@@ -78,6 +83,7 @@ func (u *ui) warn(text string) { u.complain(yellow, "warning", text) }
 
 // fail prints an error, and what the user can do about it.
 func (u *ui) fail(err error) {
+	u.failure = err
 	u.complain(red, "error", err.Error())
 	if hint := hintOf(err); hint != "" {
 		u.complain(cyan, "hint", hint)
@@ -85,6 +91,9 @@ func (u *ui) fail(err error) {
 }
 
 func (u *ui) complain(style screen.Style, kind, text string) {
+	if u.words != nil {
+		text = u.words(text)
+	}
 	fmt.Fprintf(u.err, "%s: %s %s\n", program, u.errScreen.Paint(style, kind+":"), printable(text))
 }
 

@@ -40,8 +40,8 @@ func (t Text) Write(_ context.Context, _ *Reader, _ Signer, w esp.Writer) error 
 	return err
 }
 
-// Same is byte by byte, but for newlines at the end: entries are padded with them so that they
-// can be overwritten in place, and no reader minds.
+// Same is byte by byte, but for more newlines at the end: entries are padded with them so that they
+// can be overwritten in place, and no reader minds. Xen 4.17 minds a xen.cfg without any.
 func (t Text) Same(_ context.Context, r *Reader, name string) (bool, error) {
 	have, err := esp.ReadFile(r.boot, name, int64(len(t))+esp.MaxEntrySize)
 	if err != nil {
@@ -52,6 +52,9 @@ func (t Text) Same(_ context.Context, r *Reader, name string) (bool, error) {
 
 // Is compares the text with one that was read, as Same does.
 func (t Text) Is(have []byte) bool {
+	if bytes.HasSuffix(t, []byte("\n")) && !bytes.HasSuffix(have, []byte("\n")) {
+		return false
+	}
 	return bytes.Equal(bytes.TrimRight(have, "\n"), bytes.TrimRight(t, "\n"))
 }
 

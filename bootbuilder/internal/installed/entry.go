@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
@@ -193,10 +194,7 @@ func (e *Entry) decode() {
 
 // follow notes the files that the xen.cfg names and looks whether they are there.
 func (e *Entry) follow(f files) {
-	for _, name := range []string{e.Cfg.Kernel, e.Cfg.Ramdisk, e.Cfg.DTB} {
-		if name == "" {
-			continue
-		}
+	for _, name := range filesIn(e.Cfg) {
 		file, ok := fromConfig(name, e.Image)
 		if !ok {
 			if e.Broken == nil {
@@ -228,12 +226,19 @@ func configFiles(fsys esp.FS, name, image string) []string {
 		return nil
 	}
 	var files []string
-	for _, value := range []string{cfg.Kernel, cfg.Ramdisk, cfg.DTB} {
-		if file, ok := fromConfig(value, image); ok && value != "" {
+	for _, value := range filesIn(cfg) {
+		if file, ok := fromConfig(value, image); ok {
 			files = append(files, file)
 		}
 	}
 	return files
+}
+
+// filesIn are the names of files in a xen.cfg. Xen reads all of them before it starts anything, and stops at one that
+// it can't read.
+func filesIn(cfg xencfg.Config) []string {
+	names := []string{cfg.Kernel, cfg.Ramdisk, cfg.DTB, cfg.Ucode, cfg.XSM}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // fromConfig is the file on $BOOT that a name in a xen.cfg means: one that starts with a
