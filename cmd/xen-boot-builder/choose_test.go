@@ -67,7 +67,8 @@ func TestListIsRight(t *testing.T) {
 			ids, err := firmware.Choose(t.Context(), m.esp, loaders, choices)
 			m.must(err)
 			for i, id := range ids {
-				if id != wants[i] {
+				// the id of 252 has the boot counter, that of 257 hasn't; list names an entry without it
+				if counterInID.ReplaceAllString(id, "$2") != wants[i] {
 					t.Errorf("systemd-boot %s starts %q, and list says %q: %+v", choices[i].Loader, id, wants[i], choices[i])
 				}
 			}
@@ -82,6 +83,8 @@ func TestListIsRight(t *testing.T) {
 		})
 	}
 }
+
+var counterInID = regexp.MustCompile(`\+[0-9]+(-[0-9]+)?(\.[a-z]+)$`)
 
 // chooseShapes are loader.conf, and behind tabs the variables: o LoaderEntryOneShot, p LoaderEntryPreferred, d
 // LoaderEntryDefault, l LoaderEntryLastBooted. X8 is the Xen entry of generation 8, as in the rows of TestDefaultRows.
