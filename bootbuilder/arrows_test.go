@@ -3,11 +3,13 @@ package bootbuilder_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -62,19 +64,26 @@ type goPackage struct {
 	GoFiles, Imports      []string
 }
 
+// goList runs once for all tests that look at the code.
+var goList = sync.OnceValues(func() ([]byte, error) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,GoFiles,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = fmt.Errorf("%w\n%s", err, exit.Stderr)
+	}
+	return out, err
+})
+
 // goPackages are all packages of the module.
 func goPackages(t *testing.T) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,GoFiles,Imports", "./...")
-	cmd.Dir = ".."
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, err := goList()
 	if errors.Is(err, exec.ErrNotFound) {
 		t.Skip("the go command is not installed")
 	}
 	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, &stderr)
+		t.Fatalf("go list: %v", err)
 	}
 	var list []goPackage
 	d := json.NewDecoder(strings.NewReader(string(out)))

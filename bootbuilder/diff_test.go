@@ -60,7 +60,7 @@ func TestDiffIsAPatch(t *testing.T) {
 		}
 		return []byte(s)
 	}
-	for i := range 150 {
+	for i := range inShort(20, 150) { // each is a process
 		old := text(r.IntN(30))
 		changed := slices.Clone(old)
 		for range r.IntN(5) {
@@ -108,7 +108,7 @@ func TestDiffAgainstDiff(t *testing.T) {
 	const seed = 2
 	r := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()
-	for i := range 100 {
+	for i := range inShort(20, 100) { // each is a process
 		var before, after []byte
 		for n := range r.IntN(40) {
 			switch r.IntN(8) {
@@ -163,4 +163,12 @@ func TestDiffOfLargeTexts(t *testing.T) {
 	if got := apply(t, before, diff); string(got) != string(after) {
 		t.Error("patch does not make the new text")
 	}
+}
+
+// inShort is how often something is done: with -short, and without.
+func inShort(short, full int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
 }
