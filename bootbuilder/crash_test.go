@@ -139,7 +139,7 @@ func (r *crashRun) crashEverywhere(t *testing.T) {
 }
 
 // sampled reports whether operation n is looked at: with -short it is one of four, others in each scenario.
-func (r *crashRun) sampled(n int) bool { return !testing.Short() || n%4 == len(r.name)%4 }
+func (r *crashRun) sampled(n int) bool { return !testing.Short() || n%12 == len(r.name)%12 }
 
 // afterCut checks and repairs all states that a cut may leave.
 func (r *crashRun) afterCut(t *testing.T, m *crashfs.Machine, c *checker, limit int, when string) {

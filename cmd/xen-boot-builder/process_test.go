@@ -77,9 +77,11 @@ func testTerminated(t *testing.T, b binary) {
 			t.Parallel()
 			m := mustLayOut(t, "demo")
 			before := mustSnapshot(t, m.esp)
-			// While clusters are taken for the first file, which then lasts long enough for the signal to be noticed.
-			first := sysCall{name: "fallocate", path: firstPayload(t, b, m)}
-			r, _, err := b.injected(filepath.Join(t.TempDir(), "log"), first, 1, "delay_exit=300000:signal="+signal, m.flags("info")...)
+			// The signal comes as clusters are taken for the first file, and is noticed beside the run, by another
+			// thread: that has a second, for the first write to the file lasts as long.
+			r, _, err := b.straced(filepath.Join(t.TempDir(), "log"), firstPayload(t, b, m), []string{
+				"trace=fallocate,write,pwrite64", "inject=fallocate:signal=" + signal + ":when=1", "inject=write,pwrite64:delay_enter=1000000:when=1",
+			}, m.flags("info")...)
 			if err != nil {
 				t.Fatal(err)
 			}

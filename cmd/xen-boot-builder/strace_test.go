@@ -88,8 +88,16 @@ func readTrace(log, dir string) ([]sysCall, error) {
 // injected runs the program with a fault at the nth call of this name on this path: by the path
 // it is found whichever thread makes it. hit tells whether the fault took place.
 func (b binary) injected(log string, c sysCall, nth int, fault string, args ...string) (r processResult, hit bool, err error) {
-	cmd := cleanCommand("strace", append([]string{"-f", "-qq", "-s", "0", "-P", c.path, "-e", "trace=" + c.name,
-		"-e", fmt.Sprintf("inject=%s:%s:when=%d", c.name, fault, nth), "-o", log, string(b)}, args...)...)
+	return b.straced(log, c.path, []string{"trace=" + c.name, fmt.Sprintf("inject=%s:%s:when=%d", c.name, fault, nth)}, args...)
+}
+
+// straced runs the program under strace with these expressions, for the calls on one path.
+func (b binary) straced(log, path string, expressions []string, args ...string) (r processResult, hit bool, err error) {
+	words := []string{"-f", "-qq", "-s", "0", "-P", path, "-o", log}
+	for _, e := range expressions {
+		words = append(words, "-e", e)
+	}
+	cmd := cleanCommand("strace", append(append(words, string(b)), args...)...)
 	cmd.Dir = filepath.Dir(log) // where no relative name of the ESP's means a file
 	if r, err = runProcess(cmd); err != nil {
 		return r, false, err

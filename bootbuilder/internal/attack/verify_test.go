@@ -307,7 +307,7 @@ func TestWrongRoot(t *testing.T) {
 	} {
 		for _, p := range allPeers {
 			for _, s := range settings {
-				if turn++; testing.Short() && turn%5 > 0 {
+				if turn++; testing.Short() && turn%11 > 0 {
 					continue // another peer and another setting each time
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", c.name, p, s), func(t *testing.T) {

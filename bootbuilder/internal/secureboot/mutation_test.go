@@ -21,7 +21,7 @@ func TestMutationsBesidePeers(t *testing.T) {
 	t.Parallel()
 	count := 3000
 	if testing.Short() {
-		count = 150
+		count = 50
 	}
 	for _, p := range peers() {
 		need(t, p.name)

@@ -158,7 +158,7 @@ func (s scenario) crash(t *testing.T, g crashfs.Geometry) {
 }
 
 // sampled reports whether operation n of a scenario is looked at: with -short it is one of four, others in each scenario.
-func sampled(n int, scenario string) bool { return !testing.Short() || n%4 == len(scenario)%4 }
+func sampled(n int, scenario string) bool { return !testing.Short() || n%12 == len(scenario)%12 }
 
 // survives judges a state, and what the next run makes of it.
 func (s scenario) survives(t *testing.T, m *crashfs.Machine, first bool, when string) bool {
