@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/efivars"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
@@ -12,6 +13,7 @@ import (
 // Record is what [Plan.Apply] really did, also where it failed or was interrupted.
 type Record struct {
 	done  transaction.Record
+	sign  time.Duration
 	armed bool // LoaderEntryOneShot was written or removed
 }
 
@@ -35,8 +37,9 @@ func (p *Plan) Apply(ctx context.Context, sign Signer, observer Observer) (*Reco
 		}
 	}
 	p.applied.Store(true)
-	done, err := steps.Run(withSigner(ctx, sign), observer.transaction())
-	record := &Record{done: done}
+	record := &Record{}
+	done, err := steps.Run(withSigner(ctx, timed(sign, &record.sign)), observer.transaction())
+	record.done = done
 	if err != nil {
 		return record, fileHint(err)
 	}

@@ -37,6 +37,7 @@ type Plan struct {
 	warnings  []Warning
 	resources *resources
 	applied   *atomic.Bool
+	stages    []StepReport
 }
 
 // outcome is what became of a generation.
@@ -95,6 +96,7 @@ func NewPlan(ctx context.Context, target Target, options Options) (*Plan, error)
 
 // newPlan goes through the stages: each takes values and returns values.
 func newPlan(ctx context.Context, target Target, options Options, res *resources) (*Plan, error) {
+	watch := startWatch()
 	var err error
 	if res.root, err = nixroot.Open(options.Root); err != nil {
 		return nil, WithHint(err, "--root is where the NixOS system is mounted")
@@ -131,12 +133,14 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	if err != nil {
 		return nil, err
 	}
+	watch.done("read the generations and what is installed")
 	outcomes = withVariants(outcomes, options.Variants, system, inventory)
 	reader := content.NewReader(res.root, target.Boot)
 	outcomes, advice, err := build(ctx, reader, outcomes, inventory, options, res.secrets)
 	if err != nil {
 		return nil, err
 	}
+	watch.done("look into what is to be written, and hash it")
 	outcomes, f := fit(target, reader, outcomes, inventory, conf, world, options.Fit)
 	verdict, next, change := f.verdict, f.next, f.change
 	trial := armingOf(fw, next)
@@ -152,8 +156,9 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	warnings = append(warnings, passedOver(target, found)...)
 	warnings = append(warnings, advice...)
 	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
+	watch.done("decide what is written and removed, and what starts next")
 	return &Plan{
-		target: target, options: options, firmware: fw, inventory: inventory, reader: reader,
+		target: target, options: options, firmware: fw, stages: watch.stages, inventory: inventory, reader: reader,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
 		arm: trial, proven: record.Proofs, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil

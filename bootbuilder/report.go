@@ -35,8 +35,10 @@ type Report struct {
 	Written int64        `json:"written"`
 	Seconds float64      `json:"seconds"`
 	Steps   []StepReport `json:"steps,omitempty"`
-	Error   string       `json:"error,omitempty"`
-	Hint    string       `json:"hint,omitempty"`
+	// Stages are those of the plan, and signing, which is a part of writing.
+	Stages []StepReport `json:"stages,omitempty"`
+	Error  string       `json:"error,omitempty"`
+	Hint   string       `json:"hint,omitempty"`
 }
 
 // OneShotReport is what became, or would become, of the EFI variable LoaderEntryOneShot. "" is a variable that is not set.

@@ -81,6 +81,10 @@ func (v reporter) report() *Report {
 	if space, err := p.target.Boot.Space(); err == nil {
 		r.Space = &SpaceReport{Free: space.Free, Total: space.Total}
 	}
+	r.Stages = p.Stages()
+	if v.done != nil && v.done.sign > 0 {
+		r.Stages = append(r.Stages, StepReport{"sign", v.done.sign.Seconds()})
+	}
 	if v.done != nil {
 		r.Written = v.done.done.Bytes
 		for _, step := range v.done.done.Steps {

@@ -53,7 +53,10 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 			return nil, err
 		}
 		if c.verbosity == debug && !c.json {
-			ui.printf("%s read, hashed and planned\n", since(start))
+			for _, stage := range plan.Stages() {
+				ui.printf("[%8.3f s] %s\n", stage.Seconds, stage.Step)
+			}
+			ui.printf("%s planned\n", since(start))
 		}
 		defer plan.Close()
 		return c.carryOut(ctx, ui, plan, keys.signer, lock)

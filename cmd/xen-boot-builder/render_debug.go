@@ -25,7 +25,13 @@ func debugLines(s screen.Screen, r *bootbuilder.Report) []string {
 	if r.Next != nil && r.Next.Now.Reason != "" {
 		lines = append(lines, printable("starts next: "+orDash(r.Next.Now.Entry)+": "+r.Next.Now.Reason))
 	}
-	return append(lines, durationLines(r.Steps)...)
+	lines = append(lines, durationLines(r.Steps)...)
+	for _, stage := range r.Stages {
+		if stage.Step == "sign" {
+			lines = append(lines, fmt.Sprintf("%10.3f s  of these: sign", stage.Seconds))
+		}
+	}
+	return lines
 }
 
 func debugGeneration(s screen.Screen, g bootbuilder.GenerationReport) []string {
