@@ -3,13 +3,14 @@ package bootspec
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xen-boot-builder/xen-boot-builder/internal/openat2"
 )
 
 // Read reads the boot.json of a toplevel, which may be a profile link, of the NixOS system below a root directory: "/", or
@@ -25,17 +26,16 @@ func Read(root, toplevel string) (*Document, error) {
 	defer dir.Close()
 	name := path.Join("/", toplevel, "boot.json")
 	where := filepath.Join(root, name)
-	f, err := openIn(dir, name, where)
+	// O_NONBLOCK: opening a FIFO must not wait for its other end.
+	fd, err := openat2.Open(dir, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: where, Err: err}
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: where, Err: errors.New("not a regular file")}
-	}
-	text, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	defer unix.Close(fd)
+	text, err := openat2.ReadRegular(fd, where, MaxSize, errors.New("not a regular file"))
 	if err != nil {
 		return nil, err
 	}
@@ -44,22 +44,4 @@ func Read(root, toplevel string) (*Document, error) {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	return doc, nil
-}
-
-// openIn opens a file below a directory. O_NONBLOCK: opening a FIFO must not wait for its other end.
-func openIn(dir *os.File, name, where string) (*os.File, error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	for {
-		fd, err := unix.Openat2(int(dir.Fd()), name, &how)
-		switch {
-		case err == nil:
-			return os.NewFile(uintptr(fd), where), nil
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN): // EAGAIN: something was renamed meanwhile
-			continue
-		}
-		return nil, &fs.PathError{Op: "open", Path: where, Err: err}
-	}
 }

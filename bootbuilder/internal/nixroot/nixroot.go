@@ -20,6 +20,8 @@ import (
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
+
+	"github.com/xen-boot-builder/xen-boot-builder/internal/openat2"
 )
 
 // Root is the root directory of a NixOS system.
@@ -240,27 +242,7 @@ func (r *Root) readFile(name string, limit int64, resolve uint64) ([]byte, error
 		return nil, err
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, &fs.PathError{Op: "read", Path: r.Path(name), Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, &fs.PathError{Op: "open", Path: r.Path(name), Err: ErrNotRegular}
-	}
-	b := make([]byte, min(st.Size, limit+1))
-	for n := 0; n < len(b); {
-		m, err := unix.Read(fd, b[n:])
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return nil, &fs.PathError{Op: "read", Path: r.Path(name), Err: err}
-		case m == 0: // it was cut meanwhile
-			return b[:n], nil
-		default:
-			n += m
-		}
-	}
-	return b, nil
+	return openat2.ReadRegular(fd, r.Path(name), limit, ErrNotRegular)
 }
 
 func (r *Root) open(name string, flags uint64) (*os.File, error) {
@@ -275,17 +257,12 @@ func (r *Root) open(name string, flags uint64) (*os.File, error) {
 }
 
 func (r *Root) openat(name string, how *unix.OpenHow) (int, error) {
-	for {
-		fd, err := unix.Openat2(int(r.fd.Fd()), name, how)
-		switch {
-		case err == nil:
-			return fd, nil
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
-			// EAGAIN: something was renamed meanwhile; the kernel asks to try again.
-			continue
-		case errors.Is(err, unix.ENOSYS):
-			err = fmt.Errorf("openat2: %w (Linux 5.6 or newer is needed)", err)
-		}
-		return -1, &fs.PathError{Op: "open", Path: r.Path(name), Err: err}
+	fd, err := openat2.Open(r.fd, name, how)
+	if err == nil {
+		return fd, nil
 	}
+	if errors.Is(err, unix.ENOSYS) {
+		err = fmt.Errorf("openat2: %w (Linux 5.6 or newer is needed)", err)
+	}
+	return -1, &fs.PathError{Op: "open", Path: r.Path(name), Err: err}
 }
