@@ -378,7 +378,7 @@ func (i *inspector) findWithout() {
 
 var errNotInstalled = errors.New("it has Xen, and no entry yet: run install")
 
-// withoutTries is an entry's name without its boot counter.
+// withoutTries is an entry's name or id without its boot counter.
 func withoutTries(name string) string {
 	id, _ := esp.CutTries(name)
 	return id

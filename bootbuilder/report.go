@@ -73,8 +73,7 @@ type Start struct {
 
 // startOf is a decision in the words of a report. An id has no boot counter there, whatever systemd-boot's version makes of it.
 func startOf(s nextboot.Start) Start {
-	id, _ := esp.CutTries(s.ID)
-	return Start{Entry: id, Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
+	return Start{Entry: withoutTries(s.ID), Reason: s.Reason(), Xen: s.Entry.Kind.Ours()}
 }
 
 // of notes whose entry it is.

@@ -83,7 +83,7 @@ func (v reporter) report() *Report {
 	}
 	r.Stages = p.Stages()
 	if v.done != nil && v.done.sign > 0 {
-		r.Stages = append(r.Stages, StepReport{"sign", v.done.sign.Seconds()})
+		r.Stages = append(r.Stages, StepReport{StageSign, v.done.sign.Seconds()})
 	}
 	if v.done != nil {
 		r.Written = v.done.done.Bytes

@@ -23,6 +23,9 @@ func (w *stopwatch) done(stage string) {
 	w.last = now
 }
 
+// StageSign is the one stage that is not of the plan: it is a part of writing.
+const StageSign = "sign"
+
 // Stages are what was done to make the plan, in order, and how long each took.
 func (p *Plan) Stages() []StepReport { return append([]StepReport(nil), p.stages...) }
 

@@ -91,15 +91,11 @@ func withParams(spec *bootspec.Document, options string) *bootspec.Document {
 
 // compareXen puts an entry's image together of a Xen of the store.
 func (i *inspector) compareXen(ctx context.Context, e installed.Entry, xen content.Source) error {
-	f, size, err := i.reader.Open(content.Source{Boot: e.Image})
+	f, size, image, err := openInstalled(i.reader, e)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	image, err := pe.Parse(f, size)
-	if err != nil {
-		return err
-	}
 	return compareBase(ctx, i.reader, image, f, size, xen)
 }
 
@@ -167,17 +163,25 @@ func (i *inspector) vouched(e installed.Entry) bool {
 	return false
 }
 
+// openInstalled opens an entry's image and reads its headers.
+func openInstalled(r *content.Reader, e installed.Entry) (f content.Opened, size int64, image *pe.Image, err error) {
+	if f, size, err = r.Open(content.Source{Boot: e.Image}); err != nil {
+		return nil, 0, nil, err
+	}
+	if image, err = pe.Parse(f, size); err != nil {
+		f.Close()
+		return nil, 0, nil, err
+	}
+	return f, size, image, nil
+}
+
 // compareSections compares what an image was made of with the store.
 func compareSections(ctx context.Context, r *content.Reader, e installed.Entry, want layout.Parts) error {
-	f, size, err := r.Open(content.Source{Boot: e.Image})
+	f, size, image, err := openInstalled(r, e)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	image, err := pe.Parse(f, size)
-	if err != nil {
-		return err
-	}
 	if want.Err != nil {
 		return fmt.Errorf("can't be compared with the store: %w", want.Err)
 	}

@@ -27,8 +27,8 @@ func debugLines(s screen.Screen, r *bootbuilder.Report) []string {
 	}
 	lines = append(lines, durationLines(r.Steps)...)
 	for _, stage := range r.Stages {
-		if stage.Step == "sign" {
-			lines = append(lines, fmt.Sprintf("%10.3f s  of these: sign", stage.Seconds))
+		if stage.Step == bootbuilder.StageSign {
+			lines = append(lines, fmt.Sprintf("%10.3f s  of these: %s", stage.Seconds, stage.Step))
 		}
 	}
 	return lines

@@ -1,23 +1,18 @@
 package content
 
-import (
-	"io"
-
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
-)
+import "io"
 
 // Looks reports whether the file of this name on $BOOT looks like the image: its texts are the same, its
 // other sections are as long, and it carries a signature if it should. No byte of a kernel or
 // a ramdisk is read. It tells what the name promises from what somebody else put there under
 // it; whether every byte is right is for the firmware, and for [Image.Same].
 func (m Image) Looks(r *Reader, name string) bool {
-	f, size, err := r.Open(Source{Boot: name})
+	f, image, err := r.openImage(Source{Boot: name})
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	image, err := pe.Parse(f, size)
-	if err != nil || image.Signed() != (m.Certificate != nil) {
+	if image.Signed() != (m.Certificate != nil) {
 		return false
 	}
 	if _, err := image.Certificates(); err != nil { // they are not the end of the file

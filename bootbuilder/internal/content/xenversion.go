@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"io"
 	"unicode/utf16"
-
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/pe"
 )
 
 // maxInit bounds what is read of an image's .init, in bytes; 4.17 to 4.22 have 650 KiB.
@@ -14,15 +12,11 @@ const maxInit = 2 << 20
 // XenVersion is the version that the Xen in an image on $BOOT says it has when it is started, "" where it can't be found:
 // "Xen 4.20.2 (c/s …) EFI loader", in UTF-16, in .init (Xen, xen/common/efi/boot.c).
 func (r *Reader) XenVersion(name string) string {
-	f, size, err := r.Open(Source{Boot: name})
+	f, image, err := r.openImage(Source{Boot: name})
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	image, err := pe.Parse(f, size)
-	if err != nil {
-		return ""
-	}
 	section, ok := image.Section(".init")
 	if !ok {
 		return ""

@@ -26,6 +26,3 @@ func CountedName(id string, nixos *esp.Tries, present []string) string {
 	}
 	return id[:dot] + esp.Tries{Left: nixos.Left}.String() + id[dot:]
 }
-
-// SameEntry reports whether two file names are those of one entry, whatever their boot counters and letter cases.
-func SameEntry(a, b string) bool { return sameID(a, b) }
