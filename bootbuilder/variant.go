@@ -97,6 +97,9 @@ func (v *Variant) set(key string, value gjson.Result) error {
 // withVariants adds the variants of generations that may have a Xen entry, each behind its generation. Of a generation that is
 // not built now they stay as its own entry does.
 func withVariants(outcomes []outcome, variants []Variant, system *generation.System, inv *installed.Inventory) []outcome {
+	if len(variants) == 0 {
+		return outcomes
+	}
 	newest := -1
 	for i, o := range outcomes {
 		if hasVariants(o) {
