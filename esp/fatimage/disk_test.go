@@ -52,7 +52,7 @@ func partitioned(t *testing.T, label string, sector int, parts ...part) string {
 
 func offset(i int) int64 { return 1<<20 + int64(i)*partSize }
 
-// overwrite damages an image.
+// overwrite writes bytes into an image.
 func overwrite(t *testing.T, image string, at int64, b ...byte) {
 	t.Helper()
 	f, err := os.OpenFile(image, os.O_RDWR, 0)
@@ -62,6 +62,13 @@ func overwrite(t *testing.T, image string, at int64, b ...byte) {
 	check(t, err)
 }
 
+// flip damages a byte of an image for sure: what is there may be random, and then any byte that is
+// written is the one that was there in one run of 256.
+func flip(t *testing.T, image string, at int64) {
+	t.Helper()
+	overwrite(t, image, at, ^read(t, image)[at])
+}
+
 func TestDisks(t *testing.T) {
 	t.Parallel()
 	plain := []part{{typeLinux, false}, {typeESP, true}, {typeLinux, false}}
@@ -69,7 +76,7 @@ func TestDisks(t *testing.T) {
 		label  string
 		sector int
 		parts  []part
-		damage int64 // offset of a byte to break, 0 for none
+		damage int64 // offset of a byte to flip, 0 for none
 		boot   bool
 	}{
 		"GPT":                    {"gpt", 512, plain, 0, false},
@@ -84,7 +91,7 @@ func TestDisks(t *testing.T) {
 			t.Parallel()
 			image := partitioned(t, c.label, c.sector, c.parts...)
 			if c.damage != 0 {
-				overwrite(t, image, c.damage, 0xa5)
+				flip(t, image, c.damage)
 			}
 			before := read(t, image)
 			im := open(t, image)
@@ -155,8 +162,8 @@ func TestOpenRefuses(t *testing.T) {
 		"empty ESP": {func(t *testing.T) string { return partitioned(t, "gpt", 512, part{typeESP, false}) }, "partition 1: not a FAT", nil},
 		"GPT broken twice": {func(t *testing.T) string {
 			i := partitioned(t, "gpt", 512, part{typeESP, true})
-			overwrite(t, i, 512+60, 0xa5)
-			overwrite(t, i, partSize+2<<20-512+60, 0xa5)
+			flip(t, i, 512+60)
+			flip(t, i, partSize+2<<20-512+60)
 			return i
 		}, "wrong checksum", nil},
 		"GPT cut off": {func(t *testing.T) string {
