@@ -24,7 +24,7 @@ func changeOf(
 		c.Leftovers = append(c.Leftovers, placeOf(p))
 	}
 	for _, f := range v.writes {
-		c.Writes = append(c.Writes, writeOf(target.Boot, reader, f))
+		c.Writes = append(c.Writes, writeOf(target.Boot, reader, inv, f))
 	}
 	for _, e := range v.entries {
 		if e.IsImage() {
@@ -85,10 +85,11 @@ func placeOf(p installed.Place) transaction.Place { return transaction.Place{FS:
 func dirOf(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
 
 // writeOf is one file for the transaction.
-func writeOf(boot esp.FS, reader *content.Reader, f plannedFile) transaction.Write {
+func writeOf(boot esp.FS, reader *content.Reader, inv *installed.Inventory, f plannedFile) transaction.Write {
 	w := transaction.Write{
 		Place: transaction.Place{FS: boot, Name: f.Name}, Size: f.size, Exists: f.state == differs,
-		Fill: func(ctx context.Context, w esp.Writer) error { return f.Content.Write(ctx, reader, signerOf(ctx), w) },
+		Named: f.Kind == KindImage && inv.Named(f.Name),
+		Fill:  func(ctx context.Context, w esp.Writer) error { return f.Content.Write(ctx, reader, signerOf(ctx), w) },
 	}
 	if text, ok := f.Content.(content.Text); ok {
 		w.Text = text

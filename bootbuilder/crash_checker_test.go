@@ -68,6 +68,15 @@ func (c *checker) orAs(w world) *checker {
 	return &with
 }
 
+// diff compares what runs ended with. One that could not read an entry doesn't know whether the image that it names may be replaced, and
+// chooses another name.
+func (c *checker) diff(want, got world) string {
+	if c.another {
+		return diffFiles(want, got, withScriptNames)
+	}
+	return diffWorlds(want, got)
+}
+
 // fault is what is wrong with an entry.
 type fault struct {
 	entry string
@@ -156,13 +165,18 @@ func isType2(name string) bool {
 	return dir == "efi/linux/" && strings.HasSuffix(base, ".efi") && base[0] != '.'
 }
 
-// says reports whether systemd-boot makes anything of a file: neither of an entry of newlines, nor of an image without
-// its first sector, nor of a name without content.
+// says reports whether systemd-boot makes anything of a file: neither of an entry of newlines and comments, nor of an image
+// without its first sector, nor of a name without content.
 func says(name, content string) bool {
 	if isType2(name) {
 		return strings.Trim(content[:min(512, len(content))], "\x00") != ""
 	}
-	return strings.TrimSpace(content) != ""
+	for line := range strings.Lines(content) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return true
+		}
+	}
+	return false
 }
 
 // type1 follows an entry of the Boot Loader Specification to all that it takes to boot.

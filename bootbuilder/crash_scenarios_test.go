@@ -193,6 +193,18 @@ func crashScenarios() []crashScenario {
 				b.rebuilt(oldest, newest)
 				b.putBack(before, "EFI/nixos/xen-") // they go with the others
 			}},
+			crashScenario{name: "tight-again-" + string(layout), with: o, tight: true, prepare: func(b *crashBench) {
+				// The images have names with hashes already, so that the script's are free.
+				oldest, newest := b.three()
+				b.ours(layout)
+				b.must(b.root.Delete(newest))
+				again := b.gen(3, xen("4.20.2", "dom0_mem=4G"))
+				b.rebuild()
+				b.ours(layout)
+				before := snapshot(b.t, b.esp)
+				b.rebuilt(oldest, again)
+				b.putBack(before, "EFI/nixos/xen-")
+			}},
 			crashScenario{name: "take-over-" + string(layout), with: o, prepare: func(b *crashBench) {
 				b.three()
 				b.script()

@@ -192,7 +192,7 @@ func (r *crashRun) afterFault(t *testing.T, m *crashfs.Machine, op crashfs.Op, w
 	next := m.Clone()
 	if err := r.runOn(next); err != nil {
 		t.Errorf("%s: the next run: %v", when, err)
-	} else if d := diffWorlds(r.after, worldOf(next, r.xbootldr)); d != "" {
+	} else if d := c.diff(r.after, worldOf(next, r.xbootldr)); d != "" {
 		t.Errorf("%s: the next run ends differently (-undisturbed +repaired):\n%s", when, d)
 	}
 }

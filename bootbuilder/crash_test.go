@@ -102,7 +102,12 @@ func (s crashScenario) run(t *testing.T) *crashRun {
 
 // diffWorlds compares files, padding aside. A directory left empty harms nobody.
 func diffWorlds(want, got world) string {
-	files := func(t tree) map[string]string { return withoutPadding(withScriptNames(withoutDirectories(t))) }
+	return diffFiles(want, got, func(files map[string]string) map[string]string { return files })
+}
+
+// diffFiles is diffWorlds of what comes of the files.
+func diffFiles(want, got world, as func(map[string]string) map[string]string) string {
+	files := func(t tree) map[string]string { return withoutPadding(as(withoutDirectories(t))) }
 	return diffTrees(files(want.esp), files(got.esp)) + diffTrees(files(want.boot), files(got.boot))
 }
 
@@ -160,7 +165,7 @@ func (r *crashRun) afterCut(t *testing.T, m *crashfs.Machine, c *checker, limit 
 			t.Errorf("%s: the next run: %v", when, err)
 			return
 		}
-		if d := diffWorlds(r.after, worldOf(state, r.xbootldr)); d != "" {
+		if d := c.diff(r.after, worldOf(state, r.xbootldr)); d != "" {
 			t.Errorf("%s: the next run ends differently (-undisturbed +repaired):\n%s\n%s", when, d, r.describe(w))
 			return
 		}

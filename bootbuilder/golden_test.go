@@ -166,7 +166,12 @@ func (g *golden) idempotent(t *testing.T) {
 
 func (g *golden) config(t *testing.T, id string) string {
 	t.Helper()
-	f, err := pe.NewFile(strings.NewReader(g.read("EFI/nixos/" + id + ".efi")))
+	entry := regexp.MustCompile(`(?m)^efi /(.*)$`).FindStringSubmatch(g.read("loader/entries/" + id + ".conf"))
+	if entry == nil {
+		t.Errorf("%s names no image", id)
+		return ""
+	}
+	f, err := pe.NewFile(strings.NewReader(g.read(entry[1])))
 	if err != nil {
 		t.Errorf("%s: %v", id, err)
 		return ""

@@ -15,7 +15,7 @@ type verdict struct {
 	entries  []installed.Entry // stale entries and images
 	payload  []installed.Place // stale payload
 	leftover []installed.Place
-	blank    []transaction.Place // entries that stay or are written again, and name what goes
+	blank    []transaction.Blank // entries that stay or are written again, and name what goes
 	blocked  error               // why nothing is removed; nil if it is
 	// decisive says that what is not planned is stale. Where no generation at all was found the
 	// installer before us most likely failed: then nothing is.
@@ -205,7 +205,11 @@ func (v *verdict) findBlanks(inv *installed.Inventory) {
 		}
 		for _, ref := range e.Refs {
 			if goes[esp.KeyOf(ref)] {
-				v.blank = append(v.blank, transaction.Place{FS: e.FS, Name: e.File})
+				b := transaction.Blank{Place: placeOf(e.Place())}
+				if e.Broken == nil {
+					b.Remark = installed.Remark
+				}
+				v.blank = append(v.blank, b)
 				break
 			}
 		}

@@ -65,6 +65,12 @@ func (e Entry) ConfigPath() string {
 	return "xen.cfg in " + e.FS.Path(e.Image)
 }
 
+// names reports whether it takes a file of $BOOT to boot.
+func (e *Entry) names(name string) bool {
+	key := esp.KeyOf(name)
+	return slices.ContainsFunc(e.Refs, func(ref string) bool { return esp.KeyOf(ref) == key })
+}
+
 // maxConfig bounds what is read of a xen.cfg, in bytes.
 const maxConfig = 64 << 10
 
@@ -86,14 +92,31 @@ func (f files) read(fsys esp.FS, i menu.Item) (*Entry, *Strange, error) {
 	return f.readEntry(fsys, i, n)
 }
 
-// errEmpty is of an entry that a run made and did not live to fill.
+// errEmpty is of an entry that a run made, or made blank, and did not live to fill.
 var errEmpty = errors.New("is empty, left by a run that was cut off")
+
+// Remark is the comment, on a line of its own, in an entry that was complete, and says nothing while the files that it named make room for
+// others.
+const Remark = "# its files make room for those that replace them"
+
+// isRemarked reports whether a text has that comment.
+func isRemarked(text []byte) bool { return bytes.Contains(text, []byte("\n"+Remark+"\n")) }
+
+// saysNothing reports whether there are only empty lines and comments.
+func saysNothing(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
 
 // readEntry reads an entry xen-*.conf.
 func (f files) readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange, error) {
 	place := Place{fsys, i.File}
 	e := &Entry{Item: i, FS: fsys, ID: n.ID(), Layout: layout.Shared, name: n}
-	if i.Err == nil && len(bytes.TrimSpace(i.Text)) == 0 {
+	if i.Err == nil && saysNothing(i.Text) {
 		e.Broken = fmt.Errorf("%s %w", place.Path(), errEmpty)
 		return e, nil, nil
 	}
@@ -104,7 +127,7 @@ func (f files) readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange
 	image, ok := esp.BootPath(efi)
 	name, ours := bootname.Parse(image)
 	if !ok || !ours {
-		return nil, &Strange{place, f.startsSomething(fsys, i.Entry)}, nil
+		return nil, &Strange{Place: place, HandWritten: f.startsSomething(fsys, i.Entry)}, nil
 	}
 	e.Image, e.Refs = image, []string{image}
 	if name.Kind == bootname.SharedImage {

@@ -13,6 +13,7 @@ package installed
 import (
 	"errors"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -54,6 +55,7 @@ type Inventory struct {
 	Menu, ESPMenu []menu.Item
 	files         files
 	texts         map[esp.Key][]byte // of our entries on $BOOT and their xen.cfg
+	worked        map[esp.Key]bool   // by id
 	// needed is what entries of others rely on, by file on $BOOT.
 	needed      map[esp.Key]bool
 	neededOnESP map[esp.Key]bool // the same for the ESP beside $BOOT
@@ -82,8 +84,32 @@ func (inv *Inventory) HandWritten(name string) bool {
 // Working reports whether a complete entry of ours on $BOOT names a file.
 func (inv *Inventory) Working(name string) bool {
 	return slices.ContainsFunc(inv.Entries, func(e Entry) bool {
-		return e.Broken == nil && slices.ContainsFunc(e.Refs, func(ref string) bool { return esp.KeyOf(ref) == esp.KeyOf(name) })
+		return e.Broken == nil && e.names(name)
 	})
+}
+
+// Named reports whether an entry of ours on $BOOT names a file, complete or not.
+func (inv *Inventory) Named(name string) bool {
+	return slices.ContainsFunc(inv.Entries, func(e Entry) bool { return e.names(name) })
+}
+
+// Worked reports whether the entry of an id on $BOOT is complete, or was until a run made it blank that was cut off. What can't be read
+// may be.
+func (inv *Inventory) Worked(id string) bool { return inv.worked[esp.KeyOf(id)] }
+
+// findWorked notes the ids of such entries.
+func (inv *Inventory) findWorked() {
+	for _, e := range inv.Entries {
+		if !e.IsImage() && (e.Broken == nil || menu.Unreadable(e.Broken)) {
+			inv.worked[esp.KeyOf(e.ID)] = true
+		}
+	}
+	for _, i := range inv.Menu {
+		n, ok := esp.ParseName(i.Base())
+		if ok && n.Kind == esp.Xen && strings.EqualFold(path.Dir(i.File), bootname.Entries) && (menu.Unreadable(i.Err) || isRemarked(i.Text)) {
+			inv.worked[esp.KeyOf(n.ID())] = true
+		}
+	}
 }
 
 // Unreadable is the error of something of ours that could not be read, if there is any.
@@ -116,7 +142,7 @@ func (inv *Inventory) Unified(id, hash string) string {
 func Read(espFS, boot esp.FS) (*Inventory, error) {
 	inv := &Inventory{
 		Boot: boot, needed: make(map[esp.Key]bool), neededOnESP: make(map[esp.Key]bool),
-		files: make(files), texts: make(map[esp.Key][]byte),
+		files: make(files), texts: make(map[esp.Key][]byte), worked: make(map[esp.Key]bool),
 	}
 	var err error
 	if inv.Menu, err = menu.Read(boot); err != nil {
@@ -130,6 +156,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
 	inv.findTexts()
+	inv.findWorked()
 	forgetTexts(inv.Menu)
 	inv.Payload = slices.DeleteFunc(inv.Payload, inv.isStrange)
 	inv.neededByOthers(boot, inv.Menu, inv.Entries, inv.needed)

@@ -74,6 +74,7 @@ func TestRead(t *testing.T) {
 		"kernel of 0 bytes": {map[string]string{kernel: ""}, broken},
 		"no image":          {map[string]string{xen: "-"}, []string{"entry xen-generation-1 shared broken", "payload " + config}},
 		"no xen.cfg":        {map[string]string{config: "-"}, []string{"entry xen-generation-1 shared broken", "payload " + xen}},
+		"made blank":        {map[string]string{entry: "\n" + installed.Remark + "\n\n"}, []string{"entry xen-generation-1 shared broken", "payload " + config, "payload " + xen}},
 		"a blank entry":     {map[string]string{entry: "\n\n\n"}, []string{"entry xen-generation-1 shared broken", "payload " + config, "payload " + xen}},
 		"hand-written, its program is there": {map[string]string{entry: "title Mine\nefi /EFI/mine.efi\n", "EFI/mine.efi": "x"},
 			[]string{"payload " + config, "payload " + xen, "strange " + entry + " true"}},
@@ -110,6 +111,48 @@ func TestRead(t *testing.T) {
 			}
 			if inv.Unreadable() != nil {
 				t.Errorf("unreadable: %v", inv.Unreadable())
+			}
+		})
+	}
+}
+
+// TestWorked: whether an image of an entry's may have a name that is free depends on whether the entry worked before a
+// run that was cut off.
+func TestWorked(t *testing.T) {
+	t.Parallel()
+	blank := func(text string) string { return text + strings.Repeat("\n", 512-len(text)) }
+	for name, c := range map[string]struct {
+		change map[string]string
+		want   bool
+	}{
+		"complete":                     {nil, true},
+		"other letters":                {map[string]string{entry: "-", "loader/entries/XEN-GENERATION-1.CONF": shared()[entry]}, true},
+		"counted":                      {map[string]string{entry: "-", "loader/entries/xen-generation-1+2-1.conf": shared()[entry]}, true},
+		"none":                         {map[string]string{entry: "-"}, false},
+		"made, not filled":             {map[string]string{entry: blank("")}, false},
+		"of no length":                 {map[string]string{entry: ""}, false},
+		"no kernel":                    {map[string]string{kernel: "-"}, false},
+		"made blank":                   {map[string]string{entry: blank("\n" + installed.Remark)}, true},
+		"one sector of two made blank": {map[string]string{entry: blank("title NixOS") + blank("\n"+installed.Remark)}, true},
+		"another remark":               {map[string]string{entry: blank("\n# mine")}, false},
+		"another generation":           {map[string]string{entry: "-", "loader/entries/xen-generation-11.conf": shared()[entry]}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := shared()
+			for file, text := range c.change {
+				if files[file] = text; text == "-" {
+					delete(files, file)
+				}
+			}
+			fsys := crashfs.NewMachine().Mount("/boot", crashfs.Geometry{})
+			fsys.Fill(files)
+			inv, err := installed.Read(fsys, fsys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := inv.Worked("xen-generation-1"); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
 	}

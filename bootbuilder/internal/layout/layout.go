@@ -108,6 +108,8 @@ type Options struct {
 	Installed func(id, hash string) string
 	// Busy reports whether a working entry names a file.
 	Busy func(name string) bool
+	// Worked reports whether the entry of an id is complete, or was until a run made it blank that was cut off.
+	Worked func(id string) bool
 }
 
 // Build makes one generation's files, all or none. What it can't be made for is a

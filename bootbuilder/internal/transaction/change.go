@@ -35,9 +35,16 @@ type Change struct {
 
 	// Where there is disk space only without what is stale, that goes first. Blank are then the entries that stay, or are
 	// written again, and name something that goes: they say nothing meanwhile.
-	Blank []Place
+	Blank []Blank
 	// BootsWithoutStale says that something starts without what is stale: else it never goes first.
 	BootsWithoutStale bool
+}
+
+// Blank is an entry that says nothing for a while.
+type Blank struct {
+	Place
+	// Remark is a comment that it holds meanwhile, "" for none. The next run finds it if this one doesn't live.
+	Remark string
 }
 
 // Kind says how a file becomes one that counts.
@@ -62,6 +69,9 @@ type Write struct {
 	Text []byte
 	// Fill writes the content. It may read back what it wrote, and change it.
 	Fill func(ctx context.Context, w esp.Writer) error
+	// Named says that an entry names the file, which is not there or not complete. It becomes a program when it is complete, as an Image
+	// does, and that before any entry changes.
+	Named bool
 	// Exists says that there is a file of that name. One that is not an entry is dropped and made anew.
 	Exists bool
 }
@@ -75,6 +85,9 @@ type ConfChange struct {
 	// where the stale goes first.
 	Detour []byte
 }
+
+// headLater reports whether the file's first sector comes after all others.
+func (w *Write) headLater() bool { return w.Kind == Image || w.Named }
 
 // fill writes a file's content.
 func (w *Write) fill(ctx context.Context, to esp.Writer) error {

@@ -82,11 +82,27 @@ func sectors(old, text []byte) []patch {
 	return list
 }
 
-// isBlank reports whether a text says nothing.
-func isBlank(text []byte) bool { return len(bytes.Trim(text, "\n\x00")) == 0 }
+// isBlank reports whether a text says nothing, whichever of its sectors are replaced: it has newlines, and one comment at most,
+// which lies in one sector.
+func isBlank(text []byte) bool {
+	rest := bytes.TrimLeft(text, "\n\x00")
+	at := len(text) - len(rest)
+	rest = bytes.TrimRight(rest, "\n\x00")
+	return len(rest) == 0 ||
+		rest[0] == '#' && !bytes.ContainsAny(rest, "\n\x00") && at/esp.SectorSize == (at+len(rest))/esp.SectorSize
+}
 
 // blank is a text of that length that says nothing.
 func blank(size int) []byte { return bytes.Repeat([]byte("\n"), size) }
+
+// remarked is a text of that length that says nothing, with a comment on a line of its own if it is long enough for that.
+func remarked(size int, remark string) []byte {
+	text := blank(size)
+	if remark != "" && size >= len(remark)+2 {
+		copy(text[1:], remark)
+	}
+	return text
+}
 
 // deciding is the sector in which an entry's text begins to name something to start: without it, the others are not an entry
 // (Boot Loader Specification: an entry has one of the keys linux, efi, uki, uki-url).

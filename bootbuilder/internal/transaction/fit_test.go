@@ -72,6 +72,27 @@ func squeeze(s string) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+// TestIsBlank: a file is written sector by sector only where no mixture of old sectors and new ones says what neither says.
+func TestIsBlank(t *testing.T) {
+	t.Parallel()
+	newlines := func(n int) string { return strings.Repeat("\n", n) }
+	for text, want := range map[string]bool{
+		"": true, newlines(700): true, "\x00\x00": true,
+		newlines(1) + "# why" + newlines(700): true, "# why\n": true, "# why": true,
+		newlines(509) + "# why" + newlines(300): false, // "hy" would be left
+		"# why\n# and why\n":                    false, "efi /a\n": false, newlines(600) + "efi /a": false, " # why\n": false,
+	} {
+		if got := isBlank([]byte(text)); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+	for size := range 1100 {
+		if text := remarked(size, "# why"); len(text) != size || !isBlank(text[:min(size, esp.SectorSize)]) {
+			t.Errorf("%d: %d bytes, %q", size, len(text), text)
+		}
+	}
+}
+
 func FuzzFit(f *testing.F) {
 	f.Add([]byte("timeout 5\ndefault nixos-generation-1.conf\n"), []byte("timeout 5\ndefault xen-generation-1.conf\n"))
 	f.Add([]byte("a\n\n\n"), []byte("a"))

@@ -49,7 +49,7 @@ type planner struct {
 	targets []*target
 	conf    *target // of loader.conf, nil where it stays; not among targets
 	drops   []Place // before everything else
-	blanks  []*target
+	blanks  []blanked
 	missing []Place // directories, outermost first
 	// accounts are the file systems that are written to, $BOOT first.
 	accounts []*account
@@ -65,6 +65,13 @@ type planner struct {
 	total  int64
 	staged int             // the number for the next staged name
 	heads  map[Place]int64 // the lengths of what is stale
+}
+
+// blanked is an entry that says nothing for a while, and what it holds before that.
+type blanked struct {
+	Place
+	old    []byte
+	remark string
 }
 
 // target is a file to be made or changed.
@@ -114,7 +121,7 @@ func (p *planner) look() error {
 		if err != nil {
 			return err
 		}
-		p.blanks = append(p.blanks, &target{Write: &Write{Place: b, Kind: Entry}, old: old})
+		p.blanks = append(p.blanks, blanked{b.Place, old, b.Remark})
 	}
 	p.lookForDirectories()
 	return nil
@@ -311,10 +318,10 @@ func (p *planner) leave() {
 			continue
 		}
 		p.do(OpUpdate, b.Place)
-		p.step(Step{Op: OpBlank, Place: b.Place, Offset: at, Size: size, Text: blank(int(size))})
+		p.step(Step{Op: OpBlank, Place: b.Place, Offset: at, Size: size, Text: remarked(int(size), b.remark)})
 		for _, t := range p.targets {
 			if t.FS == b.FS && strings.EqualFold(t.Name, b.Name) {
-				t.old = slices.Concat(b.old[:at], blank(int(size)), b.old[at+size:])
+				t.old = slices.Concat(b.old[:at], remarked(int(size), b.remark), b.old[at+size:])
 			}
 		}
 	}
@@ -457,7 +464,7 @@ func (p *planner) giveClusters() {
 			if t.Size > 0 {
 				p.step(Step{Op: OpAllocate, Place: t.Place, Size: t.Size})
 			}
-			if t.Kind == Image {
+			if t.headLater() {
 				p.step(Step{Op: OpBlank, Place: t.Place, Size: esp.SectorSize, Text: make([]byte, esp.SectorSize)})
 				p.do(OpStart, t.Place)
 				started = append(started, t.Place)
@@ -486,6 +493,12 @@ func (p *planner) writePayload() {
 		p.total += t.Size
 	}
 	p.flush()
+	for _, t := range p.targets {
+		if t.Named {
+			p.do(OpHead, t.Place)
+		}
+	}
+	p.flush()
 }
 
 // writeEntries makes the entries ones: with one sector each.
@@ -502,7 +515,7 @@ func (p *planner) writeEntries() {
 	p.flush()
 	for _, t := range p.targets {
 		switch {
-		case t.Kind == Image:
+		case t.Kind == Image && !t.Named:
 			p.do(OpHead, t.Place)
 		case t.Kind != Entry:
 		case t.staged != nil:

@@ -264,7 +264,7 @@ func (r *runner) moved(from, to Place) {
 func (r *runner) fill(ctx context.Context, s Step, f esp.Writer) error {
 	to := &counted{Writer: f, ctx: ctx, r: r, at: s.Place}
 	w := esp.Writer(to)
-	if s.write.Kind == Image {
+	if s.write.headLater() {
 		to.end = esp.SectorSize
 		head := &headLater{Writer: to}
 		r.heads[s.Place] = head
@@ -280,7 +280,7 @@ func (r *runner) fill(ctx context.Context, s Step, f esp.Writer) error {
 		}
 	}
 	r.record.Bytes += to.bytes
-	if s.write.Kind != Image {
+	if !s.write.headLater() {
 		r.record.wrote(s.Place, 0)
 	}
 	return nil

@@ -68,10 +68,13 @@ func (s scenario) traced(t *testing.T, dir string) {
 	m := machine(s.before, crashfs.Geometry{Cluster: 4096})
 	c, err := s.after.change(m.FS(0))
 	must(t, err)
-	for _, list := range []*[]transaction.Place{&c.Leftovers, &c.StaleEntries, &c.StaleImages, &c.StalePayload, &c.Blank} {
+	for _, list := range []*[]transaction.Place{&c.Leftovers, &c.StaleEntries, &c.StaleImages, &c.StalePayload} {
 		for i := range *list {
 			(*list)[i].FS = d
 		}
+	}
+	for i := range c.Blank {
+		c.Blank[i].FS = d
 	}
 	for i := range c.Writes {
 		c.Writes[i].FS = d

@@ -146,12 +146,13 @@ func (w *world) change(f *crashfs.FS) (transaction.Change, error) {
 	}
 	for name := range w.entries {
 		for _, ref := range refs(have[name]) {
-			if gone[ref] && !slices.Contains(c.Blank, at(name)) {
-				c.Blank = append(c.Blank, at(name))
+			blank := transaction.Blank{Place: at(name), Remark: "# makes room"}
+			if gone[ref] && !slices.Contains(c.Blank, blank) {
+				c.Blank = append(c.Blank, blank)
 			}
 		}
 	}
-	slices.SortFunc(c.Blank, func(a, b transaction.Place) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Blank, func(a, b transaction.Blank) int { return strings.Compare(a.Name, b.Name) })
 	before, ok := have[confName]
 	if w.conf == "" || ok && confDefault.FindString(before) == "default "+w.conf {
 		if len(c.Blank) == 0 {
