@@ -24,7 +24,7 @@ class Judge:
     def __init__(self, before, after, dirs=()):
         self.before, self.after = files(before), files(after)
         self.dirs = {n["Name"].lower() for t in (before, after) for n in t if n["Dir"]}
-        self.known, self.texts, self.dir = {}, {}, None
+        self.known, self.texts, self.dir, self.excused = {}, {}, None, set()
         for d, t in zip(dirs, (self.before, self.after)):
             for n in t:
                 if SMALL.search(n):
@@ -33,6 +33,9 @@ class Judge:
             for n, f in t.items():
                 self.known.setdefault(n.lower(), set()).add(f["Sum"])
         self.sums = {s for k in self.known.values() for s in k}
+        # entries that could not boot before: they may go on naming what is missing, or no program yet
+        if dirs:
+            self.excused = set(self.entries(before, dirs[0])[1])
 
     def whole(self, f):
         """None, or what is wrong with a file"""
@@ -72,6 +75,39 @@ class Judge:
         except OSError:
             return False
 
+    def entries(self, tree, d):
+        """the Xen entries that are whole, and those that are not: name -> (kind, detail)"""
+        self.dir = d
+        fs = files(tree)
+        low = {n.lower(): f for n, f in fs.items()}
+        ok, broken = {}, {}
+        for n in sorted(fs):
+            m = re.match(r"loader/entries/(xen-.*\.conf)$", n, re.I)
+            if m:
+                w = self.whole(fs[n])
+                if w and not fs[n]["Status"] and self.noentry(d, n):
+                    continue
+                if w:
+                    broken[m[1]] = ("entry file " + w, n); continue
+                for ref, what in self.refs(d, n):
+                    w = self.whole(low.get(ref.lower()))
+                    if m[1] in self.excused and (w == "missing" or w and w != "clusters marked free" and self.noentry(d, low[ref.lower()]["Name"])):
+                        break
+                    if w:
+                        broken[m[1]] = (f"entry names {what} that is {w}", ref); break
+                else:
+                    ok[m[1]] = 1
+            m = re.match(r"EFI/Linux/(xen-.*\.efi)$", n, re.I)
+            if m:
+                w = self.whole(fs[n])
+                if w and w != "clusters marked free" and self.noentry(d, n):
+                    continue
+                if w:
+                    broken[m[1]] = ("unified image " + w, n)
+                else:
+                    ok[m[1]] = 1
+        return ok, broken
+
     def judge(self, tree, d):
         """list of (kind, detail)"""
         self.dir = d
@@ -92,30 +128,7 @@ class Judge:
             if n["Dir"] and n["Status"]:
                 bad.append(("a directory is harmed", f"{n['Name']}: {n['Status']}"))
         # 2. each Xen entry, and what it names
-        ok, broken = {}, {}
-        for n in sorted(fs):
-            m = re.match(r"loader/entries/(xen-.*\.conf)$", n, re.I)
-            if m:
-                w = self.whole(fs[n])
-                if w and not fs[n]["Status"] and self.noentry(d, n):
-                    continue
-                if w:
-                    broken[m[1]] = ("entry file " + w, n); continue
-                for ref, what in self.refs(d, n):
-                    w = self.whole(low.get(ref.lower()))
-                    if w:
-                        broken[m[1]] = (f"entry names {what} that is {w}", ref); break
-                else:
-                    ok[m[1]] = 1
-            m = re.match(r"EFI/Linux/(xen-.*\.efi)$", n, re.I)
-            if m:
-                w = self.whole(fs[n])
-                if w and w != "clusters marked free" and self.noentry(d, n):
-                    continue
-                if w:
-                    broken[m[1]] = ("unified image " + w, n)
-                else:
-                    ok[m[1]] = 1
+        ok, broken = self.entries(tree, d)
         for e, (k, x) in broken.items():
             bad.append((k, x))
         probs, _ = espcheck.check(d)
@@ -123,7 +136,7 @@ class Judge:
         # 3. generations of before and after that have no whole entry now
         gen = lambda names: {re.sub(r"(-[0-9a-f]{16})?\.(conf|efi)$", "", os.path.basename(n)) for n in names}
         entries = lambda t: [n for n in t if re.match(r"(loader/entries/xen-.*\.conf|EFI/Linux/xen-.*\.efi)$", n, re.I)]
-        for g in sorted(gen(entries(self.before)) & gen(entries(self.after)) - gen(ok)):
+        for g in sorted((gen(entries(self.before)) - gen(self.excused)) & gen(entries(self.after)) - gen(ok)):
             bad.append(("a Xen generation of before and after has no whole entry", g))
         # 4. loader.conf and the default
         w = self.whole(low.get("loader/loader.conf"))

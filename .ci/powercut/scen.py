@@ -62,7 +62,9 @@ def roots(d):
         scenario.put(e + "/loader/entries.srel", "type1\n")
     os.unlink(a); os.unlink(b)
 
-# name: (before: list of (root, layout or None), after: (root, argument string), free bytes to leave or None)
+# name: (before: list of (root, layout or None, or SWEEP), after: (root, argument string), free bytes to leave or None)
+SWEEP = "sweep"  # what NixOS' installer does to images among its kernels
+
 def scenarios():
     s = {}
     for l in ("shared", "embedded", "unified"):
@@ -72,6 +74,9 @@ def scenarios():
         s[f"params-{l}"] = ([("A", l)], ("P", f"install --layout {l}"), None)
         s[f"full-{l}"] = ([("A", l)], ("B", f"install --layout {l}"), {"shared": 1500000, "embedded": 7000000, "unified": 3000000}[l])
         s[f"remove-{l}"] = ([("A", l)], ("A", "remove"), None)
+    # the script's names are free, but the entries name images with hashes
+    s["full-again-embedded"] = ([("A", "embedded"), ("P", "embedded")], ("B", "install --layout embedded"), 7000000)
+    s["swept-embedded"] = ([("A", "embedded"), ("A", SWEEP)], ("A", "install --layout embedded"), None)
     # for comparison: what nixpkgs' script does (removes all, writes again, does not sync), and cp + sync in place
     s["compare-script"] = ([("A", "embedded")], ("P", "sh:as_script"), None)
     s["compare-script-sync"] = ([("A", "embedded")], ("P", "sh:as_script; sync"), None)
@@ -104,7 +109,9 @@ def step(name, dev, fatsecs, pre, run, free, extra=""):
     sh = f"echo '== {name}'\nmnt {dev}\n"
     for root, layout in pre:
         sh += f"/w/guest overlay /w/roots/{root}/boot /mnt; sync\n"
-        if layout:
+        if layout == SWEEP:
+            sh += "rm -f /mnt/EFI/nixos/xen-*.efi; sync\n"
+        elif layout:
             sh += f"x --root /w/roots/{root} --esp /mnt --layout {layout} --verbosity quiet install || echo 'PRE FAILED {name}'\n"
     root, args = run
     cmd = args if args.startswith("remove") else args + f" --root /w/roots/{root}"
