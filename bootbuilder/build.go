@@ -45,7 +45,7 @@ func build(
 	o := layout.Options{
 		Layout: options.Layout, Certificate: options.Certificate, UnverifiedInitrds: options.SignUnverifiedInitrds,
 		KeepDebug: options.KeepDebug,
-		Installed: inv.Unified, Busy: inv.Working, Worked: inv.Worked,
+		Installed: inv.Unified, Busy: inv.Busy,
 	}
 	switch {
 	case options.Secrets == SecretsRun && options.DryRun:

@@ -205,11 +205,7 @@ func (v *verdict) findBlanks(inv *installed.Inventory) {
 		}
 		for _, ref := range e.Refs {
 			if goes[esp.KeyOf(ref)] {
-				b := transaction.Blank{Place: placeOf(e.Place())}
-				if e.Broken == nil {
-					b.Remark = installed.Remark
-				}
-				v.blank = append(v.blank, b)
+				v.blank = append(v.blank, transaction.Blank{Place: placeOf(e.Place()), Remark: e.Remark()})
 				break
 			}
 		}

@@ -95,12 +95,27 @@ func (f files) read(fsys esp.FS, i menu.Item) (*Entry, *Strange, error) {
 // errEmpty is of an entry that a run made, or made blank, and did not live to fill.
 var errEmpty = errors.New("is empty, left by a run that was cut off")
 
-// Remark is the comment, on a line of its own, in an entry that was complete, and says nothing while the files that it named make room for
-// others.
-const Remark = "# its files make room for those that replace them"
+// remark begins a comment that remembers the program of an entry that says nothing any more.
+const remark = "#efi "
 
-// isRemarked reports whether a text has that comment.
-func isRemarked(text []byte) bool { return bytes.Contains(text, []byte("\n"+Remark+"\n")) }
+// Remark is what stays of an entry that is made blank while the files that it names make room for others: its line efi, commented out.
+// Nothing stays of one that is not complete.
+func (e Entry) Remark() string {
+	if e.Broken != nil {
+		return ""
+	}
+	return remark + "/" + e.Image
+}
+
+// remembered is the program of such an entry.
+func remembered(text []byte) (image string, ok bool) {
+	for line := range bytes.Lines(text) {
+		if value, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte(remark)); ok {
+			return esp.BootPath(string(value))
+		}
+	}
+	return "", false
+}
 
 // saysNothing reports whether there are only empty lines and comments.
 func saysNothing(text []byte) bool {

@@ -55,7 +55,7 @@ type Inventory struct {
 	Menu, ESPMenu []menu.Item
 	files         files
 	texts         map[esp.Key][]byte // of our entries on $BOOT and their xen.cfg
-	worked        map[esp.Key]bool   // by id
+	busy          map[esp.Key]bool   // programs that entries name no more
 	// needed is what entries of others rely on, by file on $BOOT.
 	needed      map[esp.Key]bool
 	neededOnESP map[esp.Key]bool // the same for the ESP beside $BOOT
@@ -93,21 +93,26 @@ func (inv *Inventory) Named(name string) bool {
 	return slices.ContainsFunc(inv.Entries, func(e Entry) bool { return e.names(name) })
 }
 
-// Worked reports whether the entry of an id on $BOOT is complete, or was until a run made it blank that was cut off. What can't be read
-// may be.
-func (inv *Inventory) Worked(id string) bool { return inv.worked[esp.KeyOf(id)] }
+// Busy reports whether a complete entry of ours on $BOOT names a program, or did until a run made it blank that was cut off. What can't be
+// read may be complete.
+func (inv *Inventory) Busy(name string) bool {
+	return inv.busy[esp.KeyOf(name)] || slices.ContainsFunc(inv.Entries, func(e Entry) bool {
+		return (e.Broken == nil || menu.Unreadable(e.Broken)) && e.names(name)
+	})
+}
 
-// findWorked notes the ids of such entries.
-func (inv *Inventory) findWorked() {
-	for _, e := range inv.Entries {
-		if !e.IsImage() && (e.Broken == nil || menu.Unreadable(e.Broken)) {
-			inv.worked[esp.KeyOf(e.ID)] = true
-		}
-	}
+// findBusy notes the programs of entries that say nothing now.
+func (inv *Inventory) findBusy() {
 	for _, i := range inv.Menu {
 		n, ok := esp.ParseName(i.Base())
-		if ok && n.Kind == esp.Xen && strings.EqualFold(path.Dir(i.File), bootname.Entries) && (menu.Unreadable(i.Err) || isRemarked(i.Text)) {
-			inv.worked[esp.KeyOf(n.ID())] = true
+		if !ok || n.Kind != esp.Xen || !strings.EqualFold(path.Dir(i.File), bootname.Entries) {
+			continue
+		}
+		if menu.Unreadable(i.Err) {
+			inv.busy[esp.KeyOf(bootname.Name{Kind: bootname.EmbeddedImage, ID: n.ID(), Script: true}.Path())] = true
+		}
+		if image, ok := remembered(i.Text); ok {
+			inv.busy[esp.KeyOf(image)] = true
 		}
 	}
 }
@@ -142,7 +147,7 @@ func (inv *Inventory) Unified(id, hash string) string {
 func Read(espFS, boot esp.FS) (*Inventory, error) {
 	inv := &Inventory{
 		Boot: boot, needed: make(map[esp.Key]bool), neededOnESP: make(map[esp.Key]bool),
-		files: make(files), texts: make(map[esp.Key][]byte), worked: make(map[esp.Key]bool),
+		files: make(files), texts: make(map[esp.Key][]byte), busy: make(map[esp.Key]bool),
 	}
 	var err error
 	if inv.Menu, err = menu.Read(boot); err != nil {
@@ -156,7 +161,7 @@ func Read(espFS, boot esp.FS) (*Inventory, error) {
 	}
 	inv.entries(boot, inv.Menu, &inv.Entries)
 	inv.findTexts()
-	inv.findWorked()
+	inv.findBusy()
 	forgetTexts(inv.Menu)
 	inv.Payload = slices.DeleteFunc(inv.Payload, inv.isStrange)
 	inv.neededByOthers(boot, inv.Menu, inv.Entries, inv.needed)

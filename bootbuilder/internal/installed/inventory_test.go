@@ -74,7 +74,7 @@ func TestRead(t *testing.T) {
 		"kernel of 0 bytes": {map[string]string{kernel: ""}, broken},
 		"no image":          {map[string]string{xen: "-"}, []string{"entry xen-generation-1 shared broken", "payload " + config}},
 		"no xen.cfg":        {map[string]string{config: "-"}, []string{"entry xen-generation-1 shared broken", "payload " + xen}},
-		"made blank":        {map[string]string{entry: "\n" + installed.Remark + "\n\n"}, []string{"entry xen-generation-1 shared broken", "payload " + config, "payload " + xen}},
+		"made blank":        {map[string]string{entry: "\n#efi /" + xen + "\n\n"}, []string{"entry xen-generation-1 shared broken", "payload " + config, "payload " + xen}},
 		"a blank entry":     {map[string]string{entry: "\n\n\n"}, []string{"entry xen-generation-1 shared broken", "payload " + config, "payload " + xen}},
 		"hand-written, its program is there": {map[string]string{entry: "title Mine\nefi /EFI/mine.efi\n", "EFI/mine.efi": "x"},
 			[]string{"payload " + config, "payload " + xen, "strange " + entry + " true"}},
@@ -116,9 +116,9 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestWorked: whether an image of an entry's may have a name that is free depends on whether the entry worked before a
-// run that was cut off.
-func TestWorked(t *testing.T) {
+// TestBusy: whether an image may have a name that is free depends on whether a complete entry named it before a run that was
+// cut off.
+func TestBusy(t *testing.T) {
 	t.Parallel()
 	blank := func(text string) string { return text + strings.Repeat("\n", 512-len(text)) }
 	for name, c := range map[string]struct {
@@ -132,10 +132,10 @@ func TestWorked(t *testing.T) {
 		"made, not filled":             {map[string]string{entry: blank("")}, false},
 		"of no length":                 {map[string]string{entry: ""}, false},
 		"no kernel":                    {map[string]string{kernel: "-"}, false},
-		"made blank":                   {map[string]string{entry: blank("\n" + installed.Remark)}, true},
-		"one sector of two made blank": {map[string]string{entry: blank("title NixOS") + blank("\n"+installed.Remark)}, true},
+		"made blank":                   {map[string]string{entry: blank("\n#efi /" + xen)}, true},
+		"one sector of two made blank": {map[string]string{entry: blank("title NixOS") + blank("\n#efi /"+xen)}, true},
+		"it named another":             {map[string]string{entry: blank("\n#efi /EFI/nixos/xen-generation-1.efi")}, false},
 		"another remark":               {map[string]string{entry: blank("\n# mine")}, false},
-		"another generation":           {map[string]string{entry: "-", "loader/entries/xen-generation-11.conf": shared()[entry]}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,10 +151,31 @@ func TestWorked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := inv.Worked("xen-generation-1"); got != c.want {
+			if got := inv.Busy(xen); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestRemark: what stays of an entry is what the next run finds.
+func TestRemark(t *testing.T) {
+	t.Parallel()
+	fsys := crashfs.NewMachine().Mount("/boot", crashfs.Geometry{})
+	fsys.Fill(shared())
+	inv, err := installed.Read(fsys, fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := inv.Entries[0].Remark(), "#efi /"+xen; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	fsys.Fill(map[string]string{kernel: ""})
+	if inv, err = installed.Read(fsys, fsys); err != nil {
+		t.Fatal(err)
+	}
+	if got := inv.Entries[0].Remark(); got != "" {
+		t.Errorf("of one that is not complete: %q", got)
 	}
 }
 

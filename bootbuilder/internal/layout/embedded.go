@@ -10,10 +10,10 @@ import (
 )
 
 // embedded makes what nixpkgs' script makes: an image for each generation with its xen.cfg in a
-// .config section, among the kernels. An image that an entry names is never rewritten: where
-// there is an entry that works, the next image gets a name with a hash, in our own directory, where NixOS
-// sweeps nothing. The entry decides, not whether the file is there: on a full disk that goes before the next
-// one comes, and a run after a power cut has to choose the name that the run before it chose.
+// .config section, among the kernels. An image that an entry names is never rewritten: the
+// next one gets a name with a hash, in our own directory, where NixOS sweeps nothing. The entry decides, not
+// whether the file is there: on a full disk that goes before the next one comes, and a run after a power cut
+// has to choose the name that the run before it chose.
 func (b *builder) embedded(ctx context.Context) error {
 	p, err := b.payload(ctx)
 	if err != nil {
@@ -58,10 +58,10 @@ func (b *builder) embeddedImage(p names, dir string) (content.Image, error) {
 	return image, image.Check(b.r)
 }
 
-// scriptNameFree reports whether the image may have the script's name: it has no entry that works, and no other
-// names a file of that name; or that file is the image already.
+// scriptNameFree reports whether the image may have the script's name: no working entry names a file
+// of that name, or that file is the image already.
 func (b *builder) scriptNameFree(ctx context.Context, name string, image content.Image) bool {
-	if !b.o.Worked(b.g.ID) && !b.o.Busy(name) {
+	if !b.o.Busy(name) {
 		return true
 	}
 	same, err := image.Same(ctx, b.r, name)

@@ -106,10 +106,8 @@ type Options struct {
 	// Installed is the file of a unified image that is there, whatever its boot counter
 	// says; "" for none.
 	Installed func(id, hash string) string
-	// Busy reports whether a working entry names a file.
+	// Busy reports whether a working entry names a program, or did until a run made it blank that was cut off.
 	Busy func(name string) bool
-	// Worked reports whether the entry of an id is complete, or was until a run made it blank that was cut off.
-	Worked func(id string) bool
 }
 
 // Build makes one generation's files, all or none. What it can't be made for is a

@@ -81,9 +81,6 @@ func (b *bench) build(g generation.Generation, o layout.Options) (layout.Files, 
 	if o.Busy == nil {
 		o.Busy = func(string) bool { return false }
 	}
-	if o.Worked == nil {
-		o.Worked = func(string) bool { return false }
-	}
 	return layout.Build(context.Background(), b.r, g, o)
 }
 
@@ -134,8 +131,6 @@ func TestBuild(t *testing.T) {
 		"shared":   {o: layout.Options{Layout: layout.Shared}, want: []string{image, config, entry, kernel, initrd}},
 		"embedded": {o: layout.Options{Layout: layout.Embedded}, want: []string{"image EFI/nixos/xen-generation-7.efi", entry, kernel, initrd}},
 		"embedded, the script's name is taken": {o: layout.Options{Layout: layout.Embedded, Busy: func(name string) bool { return strings.HasPrefix(name, "EFI/nixos/") }},
-			want: []string{"image EFI/xen/xen-generation-7-H.efi", entry, kernel, initrd}},
-		"embedded, its entry works": {o: layout.Options{Layout: layout.Embedded, Worked: func(id string) bool { return id == "xen-generation-7" }},
 			want: []string{"image EFI/xen/xen-generation-7-H.efi", entry, kernel, initrd}},
 		"unified":          {o: layout.Options{Layout: layout.Unified}, want: []string{"image EFI/Linux/xen-generation-7-H.efi"}},
 		"unified, counted": {nixos: fixtures.SystemdBoot{Tries: 3}, o: layout.Options{Layout: layout.Unified}, want: []string{"image EFI/Linux/xen-generation-7-H+3.efi"}},
