@@ -21,6 +21,11 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
+func TestMain(m *testing.M) {
+	fixtures.TempInMemory()
+	os.Exit(m.Run())
+}
+
 // ctx is for runs that nobody interrupts.
 var ctx = context.Background()
 

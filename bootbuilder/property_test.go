@@ -22,12 +22,12 @@ import (
 
 // TestProperties holds what is true of every run against random machines: sets of
 // generations, with what can be wrong with them, on partitions with random pasts. XBB_CASES is how
-// many (200, in short 15), XBB_SEED the first seed (1); a failure names its seed.
+// many (200, in short 10), XBB_SEED the first seed (1); a failure names its seed.
 func TestProperties(t *testing.T) {
 	t.Parallel()
 	cases, first := 200, envNumber(t, "XBB_SEED", 1)
 	if testing.Short() {
-		cases = 15
+		cases = 10
 	}
 	cases = envNumber(t, "XBB_CASES", cases)
 	signer := testSigner(t, "db")

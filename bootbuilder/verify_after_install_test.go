@@ -65,7 +65,7 @@ func afterInstalls() []afterInstall {
 func TestVerifyAfterInstall(t *testing.T) {
 	t.Parallel()
 	for n, c := range afterInstalls() {
-		if testing.Short() && n%7 != 0 {
+		if testing.Short() && n%17 != 0 {
 			continue
 		}
 		t.Run(strings.ReplaceAll(c.String(), ", ", ","), func(t *testing.T) {

@@ -26,6 +26,7 @@ var program = sync.OnceValues(func() (string, error) {
 var programDir string
 
 func TestMain(m *testing.M) {
+	fixtures.TempInMemory()
 	os.Exit(func() int {
 		var err error
 		if programDir, err = os.MkdirTemp("", "test-of-nix-"); err != nil {

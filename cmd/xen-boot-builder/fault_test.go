@@ -32,7 +32,7 @@ func testFaults(t *testing.T, b binary) {
 			faults := []string{"signal=KILL", "error=ENOSPC", "error=EIO", "error=EROFS"}
 			step := 1
 			if testing.Short() {
-				step = 7
+				step = 19
 			}
 			// Two at a time: most of it is waiting for strace.
 			var wg sync.WaitGroup

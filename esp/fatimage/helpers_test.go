@@ -14,7 +14,13 @@ import (
 
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/esp/fatimage"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
+
+func TestMain(m *testing.M) {
+	fixtures.TempInMemory()
+	os.Exit(m.Run())
+}
 
 // tool runs a program that the test can't do without.
 func tool(t *testing.T, stdin, name string, args ...string) string {

@@ -25,6 +25,11 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
+func TestMain(m *testing.M) {
+	fixtures.TempInMemory()
+	os.Exit(m.Run())
+}
+
 const (
 	// marker is in every byte string of the attacker's that must not be taken over.
 	marker = "PWNED-BY-THE-ATTACKER"

@@ -39,6 +39,9 @@ func TestMeasureAgainstOsslsigncode(t *testing.T) {
 			t.Parallel()
 			in := writeFile(t, "image.efi", b)
 			for alg, newHash := range algorithms() {
+				if testing.Short() && alg != "sha256" {
+					continue
+				}
 				out := filepath.Join(t.TempDir(), "signed.efi")
 				tool(t, "osslsigncode", "sign", "-h", alg, "-certs", cert, "-key", key, "-in", in, "-out", out)
 				want := fmt.Sprintf("Calculated message digest : %X", measure(t, readFile(t, out), newHash()))
