@@ -12,11 +12,13 @@ import (
 // Create makes a new file. The mode is what a FAT mount would show at best; it
 // matters only where the directory is no FAT.
 func (d *Dir) Create(name string) (Writer, error) {
-	root, base := d.at(d.find(name))
+	found := d.find(name)
+	root, base := d.at(found)
 	f, err := root.OpenFile(base, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, d.wrap(err, name)
 	}
+	d.subs.made(found)
 	return dirFile{f}, nil
 }
 
@@ -40,7 +42,12 @@ func (d *Dir) Remove(name string) error {
 	if d.subs.has(name) {
 		defer d.subs.forget()
 	}
-	return d.wrap(d.root.Remove(d.find(name)), name)
+	found := d.find(name)
+	err := d.root.Remove(found)
+	if err == nil {
+		d.subs.removed(found)
+	}
+	return d.wrap(err, name)
 }
 
 // Drop deletes the name of a file or an empty directory, and holds it open.

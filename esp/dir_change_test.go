@@ -159,3 +159,38 @@ func TestReadDirLooksNothingUp(t *testing.T) {
 		}
 	}
 }
+
+// TestLetterCaseAfterChange: names are found in any letter case, those too that came or went since the directory was listed.
+func TestLetterCaseAfterChange(t *testing.T) {
+	t.Parallel()
+	d := openDir(t)
+	must(t, d.Mkdir("sub"))
+	must(t, WriteBytes(d, "sub/One", nil))
+	wantFound := func(name string, want bool) {
+		t.Helper()
+		if _, err := d.Stat(name); (err == nil) != want || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, want it there: %v", name, err, want)
+		}
+	}
+	wantFound("sub/ONE", true)
+	wantFound("sub/TWO", false)
+	must(t, WriteBytes(d, "sub/Two", nil))
+	wantFound("sub/TWO", true)
+	if _, err := d.Create("sub/tWO"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made beside one that differs in letter case: %v", err)
+	}
+	must(t, d.Remove("SUB/two"))
+	wantFound("sub/TWO", false)
+	must(t, WriteBytes(d, "sub/two", nil))
+	wantFound("sub/TWO", true)
+	must(t, d.Rename("sub/two", "sub/Three"))
+	wantFound("sub/TWO", false)
+	wantFound("sub/THREE", true)
+	// Somebody else is not expected to; what he takes away is gone all the same.
+	must(t, os.Remove(d.Path("sub/Three")))
+	wantFound("sub/THREE", false)
+	must(t, WriteBytes(d, "sub/three", nil))
+	if _, err := os.Stat(d.Path("sub/three")); err != nil {
+		t.Errorf("it was made under a name that was there once: %v", err)
+	}
+}

@@ -6,10 +6,11 @@ import (
 	"sync"
 )
 
-// subRoots are the directories that a [Dir] has open.
+// subRoots are the directories that a [Dir] has open. While they are, nobody else is expected to add names.
 type subRoots struct {
-	mu   sync.Mutex
-	open map[string]*os.Root
+	mu    sync.Mutex
+	open  map[string]*os.Root
+	names map[string]map[Key]string // what is in some of them, as it is written; see [Dir.fold]
 }
 
 // at is a directory that is open, and the rest of a name below it. A directory that can't be opened
@@ -43,7 +44,23 @@ func (s *subRoots) forget() {
 	for _, sub := range s.open {
 		sub.Close()
 	}
-	s.open = nil
+	s.open, s.names = nil, nil
+}
+
+// made notes a new name.
+func (s *subRoots) made(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if names := s.names[path.Dir(name)]; names != nil {
+		names[KeyOf(path.Base(name))] = path.Base(name)
+	}
+}
+
+// removed notes that a name is gone.
+func (s *subRoots) removed(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.names[path.Dir(name)], KeyOf(path.Base(name)))
 }
 
 // has reports whether a name is that of a directory that is open.

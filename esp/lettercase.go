@@ -30,6 +30,14 @@ func (d *Dir) find(name string) string {
 	if _, err := root.Lstat(base); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return name
 	}
+	if root != d.root { // its directory is there
+		if found := d.fold(path.Dir(name), base); found != "" {
+			if _, err := root.Lstat(path.Base(found)); err == nil { // still
+				return found
+			}
+		}
+		return name
+	}
 	found := "."
 	parts := strings.Split(name, "/")
 	for i, part := range parts {
@@ -44,20 +52,42 @@ func (d *Dir) find(name string) string {
 	return found
 }
 
+// fold gives the name in a directory that FAT takes for the same, or "".
 func (d *Dir) fold(dir, name string) string {
-	f, err := d.root.Open(dir)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	if err != nil {
-		return ""
-	}
-	for _, have := range names {
-		if strings.EqualFold(have, name) {
-			return path.Join(dir, have)
+	dir = path.Clean(dir)
+	d.subs.mu.Lock()
+	defer d.subs.mu.Unlock()
+	names, ok := d.subs.names[dir]
+	if !ok {
+		var err error
+		if names, err = d.namesIn(dir); err != nil {
+			return ""
 		}
+		if d.subs.names == nil {
+			d.subs.names = make(map[string]map[Key]string)
+		}
+		d.subs.names[dir] = names
+	}
+	if have, ok := names[KeyOf(name)]; ok {
+		return path.Join(dir, have)
 	}
 	return ""
+}
+
+// namesIn are the names in a directory, as they are written.
+func (d *Dir) namesIn(dir string) (map[Key]string, error) {
+	f, err := d.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[Key]string, len(list))
+	for _, name := range list {
+		names[KeyOf(name)] = name
+	}
+	return names, nil
 }

@@ -116,7 +116,8 @@ def step(name, dev, fatsecs, pre, run, free, extra=""):
     root, args = run
     cmd = args if args.startswith("remove") else args + f" --root /w/roots/{root}"
     sh += f"/w/guest overlay /w/roots/{root}/boot /mnt; sync\n"
-    if os.environ.get("POWERCUT_XENDEFAULT") and pre[0][1] not in (None, "unified"):  # a second run by hand: loader.conf names Xen already
+    # a second run by hand: loader.conf names Xen already; not right after NixOS' installer, which writes it
+    if os.environ.get("POWERCUT_XENDEFAULT") and pre[0][1] not in (None, "unified") and pre[-1][1] != SWEEP:
         sh += "sed -i 's/^default .*/default xen-generation-3.conf/' /mnt/loader/loader.conf; sync\n"
     if free is not None:
         sh += f"/w/guest fill /mnt/filler {free}; sync\n"

@@ -54,7 +54,7 @@ func TestBootARM64CommandLine(t *testing.T) {
 func newBootARM64(t *testing.T, assets firmware.Assets, length int) *bootSystem {
 	t.Helper()
 	sys := makeBootSystem(t, assets, firmware.ARM64, length, nil)
-	options := fixtures.SystemdBoot{Loader: bootRead(t, assets.SystemdBoot)}
+	options := fixtures.SystemdBoot{NoMenu: true, Loader: bootRead(t, assets.SystemdBoot)}
 	if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 		t.Fatal(err)
 	}

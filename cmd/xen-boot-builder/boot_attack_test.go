@@ -64,10 +64,10 @@ func TestBootAttacked(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, lab.assets)
 			if c.stubs {
-				if _, err := sys.root.InstallLanzaboote(sys.esp, fixtures.Lanzaboote{PublicKey: bootRead(t, keys.DB.Cert), Loader: loader}); err != nil {
+				if _, err := sys.root.InstallLanzaboote(sys.esp, fixtures.Lanzaboote{NoMenu: true, PublicKey: bootRead(t, keys.DB.Cert), Loader: loader}); err != nil {
 					t.Fatal(err)
 				}
-			} else if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: loader, NoEditor: true}); err != nil {
+			} else if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{NoMenu: true, Loader: loader, NoEditor: true}); err != nil {
 				t.Fatal(err)
 			}
 			c.do(t, sys)

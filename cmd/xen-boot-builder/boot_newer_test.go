@@ -29,7 +29,7 @@ func TestBootNewer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, newer.Assets)
-			options := fixtures.SystemdBoot{Loader: bootRead(t, newer.SystemdBoot)}
+			options := fixtures.SystemdBoot{NoMenu: true, Loader: bootRead(t, newer.SystemdBoot)}
 			if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func TestBootExtended(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, lab.assets)
 			boot := t.TempDir()
-			options := fixtures.SystemdBoot{Loader: bootRead(t, lab.assets.SystemdBoot), Boot: boot}
+			options := fixtures.SystemdBoot{NoMenu: true, Loader: bootRead(t, lab.assets.SystemdBoot), Boot: boot}
 			if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func TestBootLarge(t *testing.T) {
 	initrd = append(initrd, make([]byte, 185<<20-len(initrd)&3)...)
 	bootWrite(t, assets.Initrd, append(initrd, firmware.Cpio(map[string]string{"extra": "the end\n"})...))
 	sys := newBootSystem(t, assets)
-	options := fixtures.SystemdBoot{Loader: bootRead(t, assets.SystemdBoot), Limit: 1}
+	options := fixtures.SystemdBoot{NoMenu: true, Loader: bootRead(t, assets.SystemdBoot), Limit: 1}
 	if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestBootSecure(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, lab.assets)
-			options := fixtures.SystemdBoot{Loader: loader, NoEditor: true}
+			options := fixtures.SystemdBoot{NoMenu: true, Loader: loader, NoEditor: true}
 			if _, err := sys.root.InstallSystemdBoot(sys.esp, options); err != nil {
 				t.Fatal(err)
 			}
@@ -63,6 +63,7 @@ func TestBootSecure(t *testing.T) {
 		t.Parallel()
 		sys := newBootSystem(t, lab.assets)
 		_, err := sys.root.InstallLanzaboote(sys.esp, fixtures.Lanzaboote{
+			NoMenu:    true,
 			PublicKey: bootRead(t, keys.DB.Cert),
 			Loader:    loader,
 		})

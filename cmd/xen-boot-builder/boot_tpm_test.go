@@ -46,7 +46,7 @@ func TestBootMeasured(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, bootWithJob(t, c.assets, bootMeasuredJob))
 			loader := bootRead(t, c.assets.SystemdBoot)
-			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: loader}); err != nil {
+			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{NoMenu: true, Loader: loader}); err != nil {
 				t.Fatal(err)
 			}
 			locks := t.TempDir()

@@ -299,13 +299,8 @@ func (m *trialMachine) add(t *testing.T, number int, xen []string) *fixtures.Top
 func (m *trialMachine) rebuild(t *testing.T, options fixtures.SystemdBoot) {
 	t.Helper()
 	options.Names, options.Boot = fixtures.ContentHashNames, m.extended
-	options.Loader = bootRead(t, m.lab.assets.SystemdBoot)
+	options.Loader, options.NoMenu = bootRead(t, m.lab.assets.SystemdBoot), true
 	if _, err := m.root.InstallSystemdBoot(m.esp, options); err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(m.esp, "loader/loader.conf")
-	text := strings.Replace(string(bootRead(t, conf)), "timeout 5", "timeout 0", 1)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -29,7 +29,7 @@ func TestBootVariant(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			sys := newBootSystem(t, lab.assets)
-			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{Loader: bootRead(t, lab.assets.SystemdBoot)}); err != nil {
+			if _, err := sys.root.InstallSystemdBoot(sys.esp, fixtures.SystemdBoot{NoMenu: true, Loader: bootRead(t, lab.assets.SystemdBoot)}); err != nil {
 				t.Fatal(err)
 			}
 			bootWrite(t, sys.root.Path(bootMicrocode), microcode)
