@@ -88,9 +88,9 @@ func (inv *Inventory) Working(name string) bool {
 	})
 }
 
-// Named reports whether an entry of ours on $BOOT names a file, complete or not.
+// Named reports whether an entry of ours on $BOOT, complete or not, names a file; an image in EFI/Linux names nothing.
 func (inv *Inventory) Named(name string) bool {
-	return slices.ContainsFunc(inv.Entries, func(e Entry) bool { return e.names(name) })
+	return slices.ContainsFunc(inv.Entries, func(e Entry) bool { return !e.IsImage() && e.names(name) })
 }
 
 // Busy reports whether a complete entry of ours on $BOOT names a program, or did until a run made it blank that was cut off. What can't be

@@ -77,7 +77,8 @@ func (v *Volume) Survey() (*Survey, error) {
 	return s, nil
 }
 
-// follow holds a chain against what its entry says.
+// follow holds a chain against what its entry says. A file may have more clusters than its length needs, as fallocate(2) gives
+// them: a run that was cut off leaves such files. To remove one frees them all, on Linux and by mtools (seen with 4.0.32).
 func (v *Volume) follow(cs *chains, e Entry) error {
 	switch {
 	case e.root && v.width != 32:
@@ -85,25 +86,17 @@ func (v *Volume) follow(cs *chains, e Entry) error {
 	case e.Dir:
 		_, err := v.directorySize(cs, e)
 		return err
-	case e.Size == 0 && e.first != 0:
-		return fmt.Errorf("%w: it has clusters, but its length is 0", ErrCorrupt)
-	case e.Size == 0:
+	case e.first == 0 && e.Size == 0:
 		return nil
 	case e.Size > v.Size():
 		return fmt.Errorf("%w: the file is larger than the file system", ErrCorrupt)
 	}
 	want := (e.Size + v.clusterSize - 1) / v.clusterSize
-	c := cs.from(e.first, want+1)
-	if err := c.atLeast(want); err != nil {
-		return err
-	}
+	c := cs.from(e.first, int64(v.clusters)+1)
 	if c.err != nil {
 		return c.err
 	}
-	if c.length() > want {
-		return fmt.Errorf("%w: its chain is longer than the %d clusters of its length", ErrCorrupt, want)
-	}
-	return nil
+	return c.atLeast(want)
 }
 
 // meets reports whether one of the clusters is in the chain.
