@@ -34,7 +34,7 @@ buildGoModule (finalAttrs: {
   };
 
   # .ci/vendor-hash tells whether it is right, and prints the right one.
-  vendorHash = "sha256-8KS2WEdxUHOFL0VLqFnSFosjYTd14kuE3DGqdozU1Eg=";
+  vendorHash = "sha256-D9QXRn4T9HxjDGCDD6ussWGAtwRpfsu0TLY+AkWr3NU=";
 
   # go.mod says which version of Go is needed; an older buildGoModule refuses by itself.
   subPackages = [ "cmd/xen-boot-builder" ];

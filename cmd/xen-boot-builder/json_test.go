@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // TestJSONFailures: every command prints one document with --json, however it fails, and stdout holds nothing else.
@@ -157,17 +157,23 @@ func (m jsonMachine) environment() environment {
 	}
 }
 
-func mustSchema(t *testing.T) *jsonschema.Schema {
+// mustSchema is the schema, which refuses what says nothing.
+func mustSchema(t *testing.T) *jsonschema.Resolved {
 	t.Helper()
-	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
+	var schema jsonschema.Schema
+	readSchema(t, &schema)
+	resolved, err := schema.Resolve(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schema
+	if resolved.Validate(map[string]any{"schema": 2.}) == nil {
+		t.Fatal("the schema takes anything")
+	}
+	return resolved
 }
 
 // wantFailureDocument wants one document that says what went wrong.
-func wantFailureDocument(t *testing.T, schema *jsonschema.Schema, stdout string) {
+func wantFailureDocument(t *testing.T, schema *jsonschema.Resolved, stdout string) {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(stdout))
 	var document any
