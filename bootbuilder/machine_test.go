@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	fixtures.TempInMemory()
+	fixtures.UseMemory()
 	os.Exit(m.Run())
 }
 

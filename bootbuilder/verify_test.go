@@ -128,8 +128,8 @@ func TestVerifyDamage(t *testing.T) {
 	t.Parallel()
 	for n, c := range slices.Concat(imageDamages(), configDamages(), payloadDamages(), entryDamages(), unifiedDamages()) {
 		for i, layout := range c.layouts {
-			if testing.Short() && (i != n%len(c.layouts) || n%3 == 0) {
-				continue // two thirds of the damages, in one layout; TestVerifyRepair takes the others
+			if testing.Short() && (i != n%len(c.layouts) || n%3 != 1) {
+				continue // a third of the damages, in one layout; TestVerifyRepair takes another
 			}
 			t.Run(c.name+"/"+string(layout), func(t *testing.T) {
 				t.Parallel()

@@ -26,7 +26,7 @@ var program = sync.OnceValues(func() (string, error) {
 var programDir string
 
 func TestMain(m *testing.M) {
-	fixtures.TempInMemory()
+	fixtures.UseMemory()
 	os.Exit(func() int {
 		var err error
 		if programDir, err = os.MkdirTemp("", "test-of-nix-"); err != nil {
@@ -46,6 +46,9 @@ type machine struct {
 
 func newMachine(t *testing.T, espName string, layOut func(root *fixtures.Root, esp string) error) machine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not run with -short: the program is built, and hooks are evaluated and run")
+	}
 	dir := t.TempDir()
 	m := machine{newStore(t), filepath.Join(dir, "pkg"), filepath.Join(dir, "root"), filepath.Join(dir, espName)}
 	if err := layOut(fixtures.NewRoot(m.root), m.esp); err != nil {

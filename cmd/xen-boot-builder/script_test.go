@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // own configuration file, ESP and EFI variables have no part in them: their file is $CONFIG, and the system
 // below $RUNNING, if that is set, is the running one, with $EFIVARS and $SYSFS.
 func TestMain(m *testing.M) {
-	fixtures.TempInMemory()
+	fixtures.UseMemory()
 	testscript.Main(m, map[string]func(){program: func() {
 		os.Exit(process(os.Getenv("CONFIG"), nil, running{os.Getenv("RUNNING"), os.Getenv("EFIVARS"), os.Getenv("SYSFS")}))
 	}})

@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	fixtures.TempInMemory()
+	fixtures.UseMemory()
 	os.Exit(m.Run())
 }
 

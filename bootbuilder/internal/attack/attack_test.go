@@ -60,7 +60,7 @@ func TestAttacks(t *testing.T) {
 	t.Parallel()
 	ids := make(map[string]bool)
 	for n, a := range attacks() {
-		if testing.Short() && ids[a.id] && n%3 > 0 && os.Getenv("XBB_ATTACKS") != "all" {
+		if testing.Short() && ids[a.id] && n%5 > 0 && os.Getenv("XBB_ATTACKS") != "all" {
 			continue // a sample, with each attack in it
 		}
 		ids[a.id] = true
@@ -91,7 +91,7 @@ type call struct {
 
 // calls are the ways in which an attack is tried. With a key: every peer, and one in turn with the other sources.
 // Without: one peer in turn, in every layout. With XBB_ATTACKS=all it is everything, which takes minutes; with -short
-// one peer in turn is all, and a third of the variants.
+// one peer in turn is all, and a fifth of the variants.
 func (a attack) calls(n int) (list []call) {
 	peers := a.on
 	if peers == nil {

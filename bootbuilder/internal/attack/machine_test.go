@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	fixtures.TempInMemory()
+	fixtures.UseMemory()
 	os.Exit(m.Run())
 }
 

@@ -215,7 +215,7 @@ func TestRace(t *testing.T) {
 			moments := 0
 			step := 1
 			if testing.Short() {
-				step = 41
+				step = 67
 			}
 			for ; struck && !t.Failed(); moments += step {
 				struck = r.at(t, moments)

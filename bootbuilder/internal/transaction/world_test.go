@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -15,7 +16,13 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 	"github.com/xen-boot-builder/xen-boot-builder/esp/crashfs"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
+
+func TestMain(m *testing.M) {
+	fixtures.UseMemory()
+	os.Exit(m.Run())
+}
 
 // world is what a boot partition is to hold. Names are as they are on it.
 type world struct {
