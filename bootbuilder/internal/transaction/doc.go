@@ -9,7 +9,8 @@
 // loader.conf that can't be changed otherwise: see [Fit].
 //
 // It relies on its caller for three things. Payload has names made of its content, so that a file that is needed is never
-// written again. Entries are padded to whole sectors (see [Pad]). Nobody else writes meanwhile ([esp.FS]'s Lock).
+// written again; a program that an entry names in vain is said to be one ([Write]). Entries are padded to whole sectors (see [Pad]).
+// Nobody else writes meanwhile ([esp.FS]'s Lock).
 //
 // It leaves out: a directory of others that grows by a cluster (it may end in a free one if the power is cut within that
 // one flush), and clusters that are lost if it is cut between a FAT and a name (fsck.vfat finds them).
