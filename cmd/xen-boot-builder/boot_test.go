@@ -40,7 +40,8 @@ func TestBootLayouts(t *testing.T) {
 			for _, name := range extra {
 				sys.write(t, name, firmware.Cpio(map[string]string{"extra": "second initrd\n"}))
 			}
-			options := fixtures.SystemdBoot{NoMenu: true, Names: c.names, Loader: bootRead(t, lab.assets.SystemdBoot)}
+			// With its menu, which is looked at.
+			options := fixtures.SystemdBoot{Names: c.names, Loader: bootRead(t, lab.assets.SystemdBoot)}
 			entries, err := sys.root.InstallSystemdBoot(sys.esp, options)
 			if err != nil {
 				t.Fatal(err)
