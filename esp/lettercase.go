@@ -1,6 +1,7 @@
 package esp
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path"
@@ -31,12 +32,7 @@ func (d *Dir) find(name string) string {
 		return name
 	}
 	if root != d.root { // its directory is there
-		if found := d.fold(path.Dir(name), base); found != "" {
-			if _, err := root.Lstat(path.Base(found)); err == nil { // still
-				return found
-			}
-		}
-		return name
+		return cmp.Or(d.fold(path.Dir(name), base), name)
 	}
 	found := "."
 	parts := strings.Split(name, "/")
@@ -54,7 +50,6 @@ func (d *Dir) find(name string) string {
 
 // fold gives the name in a directory that FAT takes for the same, or "".
 func (d *Dir) fold(dir, name string) string {
-	dir = path.Clean(dir)
 	d.subs.mu.Lock()
 	defer d.subs.mu.Unlock()
 	names, ok := d.subs.names[dir]
@@ -68,10 +63,15 @@ func (d *Dir) fold(dir, name string) string {
 		}
 		d.subs.names[dir] = names
 	}
-	if have, ok := names[KeyOf(name)]; ok {
-		return path.Join(dir, have)
+	have, ok := names[KeyOf(name)]
+	if !ok {
+		return ""
 	}
-	return ""
+	found := path.Join(dir, have)
+	if _, err := d.root.Lstat(found); err != nil { // gone since it was listed
+		return ""
+	}
+	return found
 }
 
 // namesIn are the names in a directory, as they are written.

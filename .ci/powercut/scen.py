@@ -62,9 +62,9 @@ def roots(d):
         scenario.put(e + "/loader/entries.srel", "type1\n")
     os.unlink(a); os.unlink(b)
 
-# name: (before: list of (root, layout or None, or SWEEP), after: (root, argument string), free bytes to leave or None)
 SWEEP = "sweep"  # what NixOS' installer does to images among its kernels
 
+# name: (before: list of (root, layout or None, or SWEEP), after: (root, argument string), free bytes to leave or None)
 def scenarios():
     s = {}
     for l in ("shared", "embedded", "unified"):

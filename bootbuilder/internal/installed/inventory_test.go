@@ -58,6 +58,24 @@ func shown(inv *installed.Inventory) (list []string) {
 	return list
 }
 
+// readChanged takes stock of the files of [shared] with changes: file to text; "-" takes it away.
+func readChanged(t *testing.T, change map[string]string) *installed.Inventory {
+	t.Helper()
+	files := shared()
+	for file, text := range change {
+		if files[file] = text; text == "-" {
+			delete(files, file)
+		}
+	}
+	fsys := crashfs.NewMachine().Mount("/boot", crashfs.Geometry{})
+	fsys.Fill(files)
+	inv, err := installed.Read(fsys, fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv
+}
+
 // TestRead tells what is ours, what is complete, and what others wrote.
 func TestRead(t *testing.T) {
 	t.Parallel()
@@ -93,18 +111,7 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			files := shared()
-			for file, text := range c.change {
-				if files[file] = text; text == "-" {
-					delete(files, file)
-				}
-			}
-			fsys := crashfs.NewMachine().Mount("/boot", crashfs.Geometry{})
-			fsys.Fill(files)
-			inv, err := installed.Read(fsys, fsys)
-			if err != nil {
-				t.Fatal(err)
-			}
+			inv := readChanged(t, c.change)
 			slices.Sort(c.want)
 			if d := cmp.Diff(c.want, shown(inv)); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
@@ -139,18 +146,7 @@ func TestBusy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			files := shared()
-			for file, text := range c.change {
-				if files[file] = text; text == "-" {
-					delete(files, file)
-				}
-			}
-			fsys := crashfs.NewMachine().Mount("/boot", crashfs.Geometry{})
-			fsys.Fill(files)
-			inv, err := installed.Read(fsys, fsys)
-			if err != nil {
-				t.Fatal(err)
-			}
+			inv := readChanged(t, c.change)
 			if got := inv.Busy(xen); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
@@ -161,20 +157,10 @@ func TestBusy(t *testing.T) {
 // TestRemark: what stays of an entry is what the next run finds.
 func TestRemark(t *testing.T) {
 	t.Parallel()
-	fsys := crashfs.NewMachine().Mount("/boot", crashfs.Geometry{})
-	fsys.Fill(shared())
-	inv, err := installed.Read(fsys, fsys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := inv.Entries[0].Remark(), "#efi /"+xen; got != want {
+	if got, want := readChanged(t, nil).Entries[0].Remark(), "#efi /"+xen; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	fsys.Fill(map[string]string{kernel: ""})
-	if inv, err = installed.Read(fsys, fsys); err != nil {
-		t.Fatal(err)
-	}
-	if got := inv.Entries[0].Remark(); got != "" {
+	if got := readChanged(t, map[string]string{kernel: ""}).Entries[0].Remark(); got != "" {
 		t.Errorf("of one that is not complete: %q", got)
 	}
 }

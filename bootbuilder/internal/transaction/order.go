@@ -47,11 +47,12 @@ func (p *planner) leave() {
 		if size <= 0 {
 			continue
 		}
+		text := remarked(int(size), b.remark)
 		p.do(OpUpdate, b.Place)
-		p.step(Step{Op: OpBlank, Place: b.Place, Offset: at, Size: size, Text: remarked(int(size), b.remark)})
+		p.step(Step{Op: OpBlank, Place: b.Place, Offset: at, Size: size, Text: text})
 		for _, t := range p.targets {
 			if t.FS == b.FS && strings.EqualFold(t.Name, b.Name) {
-				t.old = slices.Concat(b.old[:at], remarked(int(size), b.remark), b.old[at+size:])
+				t.old = slices.Concat(b.old[:at], text, b.old[at+size:])
 			}
 		}
 	}
