@@ -60,8 +60,7 @@ func (d *Dir) Open(name string) (File, error) {
 // openRegular opens a regular file. O_NONBLOCK keeps a FIFO from holding up the run.
 func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 	f, err := folded(d, name, func(name string) (*os.File, error) {
-		root, base := d.at(name)
-		return root.OpenFile(base, flag|syscall.O_NONBLOCK, 0)
+		return d.openFile(name, flag|syscall.O_NONBLOCK, 0)
 	})
 	if err != nil {
 		return nil, d.wrap(err, name)
@@ -80,7 +79,10 @@ func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 // Stat describes a file or directory.
 func (d *Dir) Stat(name string) (fs.FileInfo, error) {
 	info, err := folded(d, name, func(name string) (fs.FileInfo, error) {
-		root, base := d.at(name)
+		root, base, err := d.at(name)
+		if err != nil {
+			return nil, err
+		}
 		return root.Stat(base)
 	})
 	return info, d.wrap(err, name)
@@ -89,7 +91,10 @@ func (d *Dir) Stat(name string) (fs.FileInfo, error) {
 // lstat describes a file or directory, and does not follow a link.
 func (d *Dir) lstat(name string) (fs.FileInfo, error) {
 	info, err := folded(d, name, func(name string) (fs.FileInfo, error) {
-		root, base := d.at(name)
+		root, base, err := d.at(name)
+		if err != nil {
+			return nil, err
+		}
 		return root.Lstat(base)
 	})
 	return info, d.wrap(err, name)

@@ -13,8 +13,7 @@ import (
 // matters only where the directory is no FAT.
 func (d *Dir) Create(name string) (Writer, error) {
 	found := d.find(name)
-	root, base := d.at(found)
-	f, err := root.OpenFile(base, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := d.openFile(found, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, d.wrap(err, name)
 	}
@@ -53,7 +52,7 @@ func (d *Dir) Remove(name string) error {
 // Drop deletes the name of a file or an empty directory, and holds it open.
 func (d *Dir) Drop(name string) (Held, error) {
 	f, err := folded(d, name, func(name string) (*os.File, error) {
-		return d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		return d.openFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	})
 	if err != nil {
 		return nil, d.wrap(err, name)

@@ -194,3 +194,36 @@ func TestLetterCaseAfterChange(t *testing.T) {
 		t.Errorf("it was made under a name that was there once: %v", err)
 	}
 }
+
+// TestDirectoryAfterChange: a directory that was asked for in vain is found once it is there, on a FAT too.
+func TestDirectoryAfterChange(t *testing.T) {
+	t.Parallel()
+	for _, fat := range []bool{false, true} {
+		d := openDir(t)
+		d.fat = fat
+		wantFile := func(name string, want bool) {
+			t.Helper()
+			if _, err := d.Stat(name); (err == nil) != want || err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("FAT %v, %s: %v, want it there: %v", fat, name, err, want)
+			}
+		}
+		wantFile("made/file", false)
+		wantFile("made/file", false)
+		must(t, d.Mkdir("made"))
+		wantFile("made/file", false)
+		must(t, WriteBytes(d, "made/file", nil))
+		wantFile("made/file", true)
+
+		wantFile("moved/file", false)
+		must(t, d.Rename("made", "moved"))
+		wantFile("moved/file", true)
+		wantFile("made/file", false)
+
+		must(t, d.Remove("moved/file"))
+		must(t, d.Remove("moved"))
+		wantFile("moved/file", false)
+		must(t, MkdirAll(d, "moved"))
+		must(t, WriteBytes(d, "moved/file", nil))
+		wantFile("moved/file", true)
+	}
+}

@@ -1,6 +1,8 @@
 package esp
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"sync"
@@ -10,31 +12,41 @@ import (
 type subRoots struct {
 	mu    sync.Mutex
 	open  map[string]*os.Root
+	none  map[string]error          // why there is no such directory, where there is none
 	names map[string]map[Key]string // what is in some of them, as it is written; see [Dir.fold]
 }
 
-// at is a directory that is open, and the rest of a name below it. A directory that can't be opened
-// leaves the whole name to the top.
-func (d *Dir) at(name string) (*os.Root, string) {
+// at is a directory that is open, and the rest of a name below it. It is asked for once, also where there is none: of
+// each generation a first install asks what is in an EFI/xen that is not made yet. A directory that can't be opened leaves
+// the whole name to the top.
+func (d *Dir) at(name string) (*os.Root, string, error) {
 	dir, base := path.Split(name)
 	if dir == "" || base == "" {
-		return d.root, name
+		return d.root, name, nil
 	}
 	dir = path.Clean(dir)
-	d.subs.mu.Lock()
-	defer d.subs.mu.Unlock()
-	if sub, ok := d.subs.open[dir]; ok {
-		return sub, base
+	s := d.subs
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub, ok := s.open[dir]; ok {
+		return sub, base, nil
+	}
+	if err, ok := s.none[dir]; ok {
+		return nil, "", err
+	}
+	if s.open == nil {
+		s.open, s.none = make(map[string]*os.Root), make(map[string]error)
 	}
 	sub, err := d.root.OpenRoot(dir)
-	if err != nil {
-		return d.root, name
+	switch {
+	case err == nil:
+		s.open[dir] = sub
+		return sub, base, nil
+	case errors.Is(err, fs.ErrNotExist):
+		s.none[dir] = err
+		return nil, "", err
 	}
-	if d.subs.open == nil {
-		d.subs.open = make(map[string]*os.Root)
-	}
-	d.subs.open[dir] = sub
-	return sub, base
+	return d.root, name, nil // the top says what is wrong
 }
 
 // forget closes them: a directory was made, renamed or removed, and names may lead elsewhere now.
@@ -44,7 +56,7 @@ func (s *subRoots) forget() {
 	for _, sub := range s.open {
 		sub.Close()
 	}
-	s.open, s.names = nil, nil
+	s.open, s.none, s.names = nil, nil, nil
 }
 
 // made notes a new name.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-
-	"golang.org/x/sys/unix"
 )
 
 // FS is one boot file system: an ESP, an XBOOTLDR partition, or an image of one.
@@ -122,8 +120,7 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 // readUpTo reads at most limit bytes of a file, and one more where there is more.
 func readUpTo(fsys FS, name string, limit int64) ([]byte, error) {
 	if d, ok := fsys.(*Dir); ok {
-		// Linux before 5.6 has no openat2(2); some sandboxes refuse it.
-		if b, err := d.readFile(name, limit); !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
+		if b, err := d.readFile(name, limit); !noOpenat2(err) {
 			return b, err
 		}
 	}

@@ -27,11 +27,15 @@ func (d *Dir) find(name string) string {
 	if d.fat {
 		return name
 	}
-	root, base := d.at(name)
-	if _, err := root.Lstat(base); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	root, base, err := d.at(name)
+	there := err == nil // the directory is
+	if there {
+		_, err = root.Lstat(base)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		return name
 	}
-	if root != d.root { // its directory is there
+	if there && root != d.root {
 		return cmp.Or(d.fold(path.Dir(name), base), name)
 	}
 	found := "."
