@@ -129,9 +129,9 @@ func callsOfTrace(list []sysCall, esp string) []string {
 		switch {
 		case lengthening.MatchString(at):
 			name, at = "lengthen", filepath.Dir(at)
-		case name == "openat" && strings.Contains(c.args, "O_CREAT"):
+		case strings.HasPrefix(name, "openat") && strings.Contains(c.args, "O_CREAT"):
 			name = "create"
-		case name == "openat", name == "ftruncate":
+		case strings.HasPrefix(name, "openat"), name == "ftruncate":
 			continue // opened to be changed; what was allocated and not used is given back
 		case name == "pwrite64":
 			name = "write"

@@ -38,7 +38,7 @@ func TestStepsAreAll(t *testing.T) {
 			}
 			out := filepath.Join(t.TempDir(), "strace")
 			cmd := exec.Command("strace", "-f", "-y", "-qq", "-o", out, "-e", "signal=none",
-				"-e", "trace=openat,unlinkat,renameat,renameat2,mkdirat,fsync,syncfs,sync_file_range,fallocate,ftruncate,pwrite64,write",
+				"-e", "trace=openat,openat2,unlinkat,renameat,renameat2,mkdirat,fsync,syncfs,sync_file_range,fallocate,ftruncate,pwrite64,write",
 				os.Args[0], "-test.run=^"+t.Name()+"$")
 			cmd.Env = append(os.Environ(), tracedDir+"="+dir)
 			stdout, err := cmd.CombinedOutput()
@@ -169,7 +169,7 @@ func systemCalls(trace, dir string) string {
 		last := fields[len(fields)-1]
 		call := ""
 		switch m[1] {
-		case "openat":
+		case "openat", "openat2":
 			if strings.Contains(m[2], "O_CREAT") {
 				call = "create " + join(0)
 			}
