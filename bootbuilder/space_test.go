@@ -168,3 +168,41 @@ func TestStaleMakesRoom(t *testing.T) {
 		t.Errorf("verify: %+v", r.verify())
 	}
 }
+
+// TestEmptyStale: a stale file without content may have all the clusters that a run needs, and mostly has none. Nothing but it goes
+// before that shows.
+func TestEmptyStale(t *testing.T) {
+	t.Parallel()
+	for _, layout := range bootbuilder.Layouts() {
+		for _, empty := range []string{
+			"EFI/xen/xen-generation-9-0123456789abcdef.cfg", "EFI/Linux/xen-generation-9-0123456789abcdef.efi", "EFI/nixos/xen-generation-9.efi",
+			"loader/entries/xen-generation-9.conf", // it names nothing
+		} {
+			r := newMachine(t)
+			old := r.add(fixtures.Generation{Number: 1, System: sized("4.20.2", 10)})
+			r.rebuild()
+			r.options.Layout = layout
+			r.install()
+			r.must(r.root.Delete(old))
+			r.add(fixtures.Generation{Number: 2, System: sized("4.21.0", 20)})
+			r.add(fixtures.Generation{Number: 3, System: sized("4.21.1", 20)})
+			r.rebuild()
+			r.write(empty, "")
+			before := r.files()
+			done, _ := r.installWith(5)
+			var full *transaction.SpaceError
+			if !errors.As(done.Err, &full) || full.Changed || !strings.Contains(bootbuilder.Hint(done.Err), "nothing was changed") {
+				t.Errorf("%s, %s: error %v", layout, empty, done.Err)
+			}
+			delete(before, empty)
+			after := r.files()
+			delete(after, empty)
+			if diff := diffTrees(before, after); diff != "" {
+				t.Errorf("%s, %s: it had changes:\n%s", layout, empty, diff)
+			}
+			if next := done.Report.Next; next == nil || next.Now != next.Before {
+				t.Errorf("%s, %s: what starts next changed: %+v", layout, empty, next)
+			}
+		}
+	}
+}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -46,7 +48,7 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		return c.failAll(ui, err)
 	}
 	defer lock.close()
-	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
+	install := func(target bootbuilder.Target) (*bootbuilder.Report, error) {
 		start := time.Now()
 		plan, err := bootbuilder.NewPlan(ctx, target, options)
 		if err != nil {
@@ -60,6 +62,14 @@ func runInstall(ctx context.Context, c *commandLine, ui *ui) error {
 		}
 		defer plan.Close()
 		return c.carryOut(ctx, ui, plan, keys.signer, lock)
+	}
+	err = c.report(ctx, ui, func(target bootbuilder.Target) (*bootbuilder.Report, error) {
+		report, err := install(target)
+		if fit && errors.Is(err, syscall.ENOSPC) {
+			// What dead runs left is gone now: only now it shows how many fit.
+			return install(target)
+		}
+		return report, err
 	}, ui.renderInstall)
 	return lock.sweep(c, ui, err)
 }

@@ -118,7 +118,10 @@ func (p *planner) book() error {
 		a := p.account(s.FS)
 		p.heads[s] = info.Size()
 		a.stale += a.space.Rounded(info.Size())
-		a.lost = a.lost || info.Size() == 0
+		if info.Size() == 0 {
+			a.lost = true
+			p.empty = append(p.empty, s)
+		}
 	}
 	return nil
 }

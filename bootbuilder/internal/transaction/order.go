@@ -8,29 +8,38 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// clear removes what dead runs left. The names first: the clusters are given to somebody else soon.
+// clear removes what dead runs left. The names first: the clusters are given to somebody else soon. Where only that shows
+// whether there is disk space, what is stale and empty goes too, and it is looked at before anything else goes.
 func (p *planner) clear() {
 	p.phase = phaseClear
-	p.drop(p.drops)
-	if len(p.drops) > 0 {
+	drops := p.drops
+	if p.unsure {
+		drops = slices.Concat(drops, p.empty)
+	}
+	p.drop(drops)
+	if len(drops) > 0 {
 		p.flush()
 		p.release()
 		p.flush() // until the FAT says so, too, a cut loses their clusters
 	}
 	p.stop = true
-	if p.unsure && !p.first {
+	if p.unsure {
 		p.checkSpace()
 	}
 }
 
-// checkSpace looks how much disk space there is really.
+// checkSpace looks how much disk space there is really: with what is stale, where that is still to go.
 func (p *planner) checkSpace() {
-	p.phase = phaseDirectories
 	p.stop = true
 	for _, a := range p.accounts {
-		if a.needed > 0 {
-			p.step(Step{Op: OpSpace, Place: Place{a.fsys, "."}, Size: a.needed})
+		if a.needed == 0 {
+			continue
 		}
+		s := Step{Op: OpSpace, Place: Place{a.fsys, "."}, Size: a.needed}
+		if p.first && p.phase == phaseClear {
+			s.Later = a.stale
+		}
+		p.step(s)
 	}
 }
 

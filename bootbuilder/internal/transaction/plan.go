@@ -26,6 +26,7 @@ func Plan(c Change) (*Steps, error) {
 	if p.first {
 		p.leave()
 		p.dropStale(phaseDropFirst)
+		p.phase = phaseDirectories
 		p.checkSpace()
 	}
 	if err := p.fitAll(); err != nil {
@@ -65,6 +66,7 @@ type planner struct {
 	total  int64
 	staged int             // the number for the next staged name
 	heads  map[Place]int64 // the lengths of what is stale
+	empty  []Place         // what of that has no content, but may have clusters
 }
 
 // blanked is an entry that says nothing for a while, and what it holds before that.

@@ -216,15 +216,19 @@ func (r *runner) checkSpace(s Step) error {
 	if err != nil {
 		return err
 	}
-	if space.Free >= s.Size {
+	free := space.Free + s.Later
+	if free >= s.Size {
 		return nil
 	}
+	var items []SpaceItem
 	for _, a := range r.steps.spaces {
 		if a.fsys == s.Place.FS {
-			return newSpaceError(a.fsys, s.Size, space.Free, a.items)
+			items = a.items
 		}
 	}
-	return newSpaceError(s.Place.FS, s.Size, space.Free, nil)
+	full := newSpaceError(s.Place.FS, s.Size, free, items)
+	full.Changed = s.phase > phaseClear
+	return full
 }
 
 func (r *runner) rename(s Step) error {

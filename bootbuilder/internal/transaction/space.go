@@ -13,7 +13,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// SpaceError is returned where a file system has no disk space for a change. But for what dead runs left, nothing was touched.
+// SpaceError is returned where a file system has no disk space for a change.
 type SpaceError struct {
 	Where  string // the file system
 	Needed int64  // bytes, in whole clusters
@@ -21,6 +21,9 @@ type SpaceError struct {
 	Items  []SpaceItem
 	// Recovered are files that fsck.vfat made of lost clusters: nobody needs them.
 	Recovered []SpaceItem
+	// Changed says that what is stale is gone: it gave less disk space than its length. Otherwise nothing was touched but what
+	// dead runs left.
+	Changed bool
 }
 
 // SpaceItem is one thing that takes disk space.
@@ -39,10 +42,14 @@ func (e *SpaceError) Error() string {
 
 // Hint says what the user can do.
 func (e *SpaceError) Hint() string {
-	if len(e.Recovered) > 0 {
-		return fmt.Sprintf("nothing was changed; delete %s: fsck.vfat made them of clusters that were lost in a power cut", names(e.Recovered))
+	was := "nothing was changed; "
+	if e.Changed {
+		was = "what is stale was removed, entries that named it say nothing until a run succeeds; "
 	}
-	return "nothing was changed; remove old generations (nix-collect-garbage --delete-older-than) or give --limit; " +
+	if len(e.Recovered) > 0 {
+		return was + fmt.Sprintf("delete %s: fsck.vfat made them of clusters that were lost in a power cut", names(e.Recovered))
+	}
+	return was + "remove old generations (nix-collect-garbage --delete-older-than) or give --limit; " +
 		"after a power cut clusters may be lost: unmount the partition, run fsck.vfat -a, and delete the FSCK*.REC that it makes of them"
 }
 

@@ -46,6 +46,7 @@ type Step struct {
 	At     string // for a new file in a directory that is in the making: its name there
 	Offset int64
 	Size   int64  // in bytes
+	Later  int64  // bytes of the size that come free before they are needed
 	Text   []byte // what is written, where that is known
 
 	phase phase
@@ -80,7 +81,7 @@ func (s Step) String() string {
 	case OpRelease:
 		return "release the clusters of what was removed"
 	case OpSpace:
-		return fmt.Sprintf("need %s on %s", esp.FormatSize(s.Size), path)
+		return fmt.Sprintf("need %s on %s", esp.FormatSize(s.Size-s.Later), path)
 	case OpMkdir:
 		return "make directory " + path
 	case OpLengthen:
