@@ -15,6 +15,7 @@ type Record struct {
 	done  transaction.Record
 	sign  time.Duration
 	armed bool // LoaderEntryOneShot was written or removed
+	ended bool // all steps were taken
 }
 
 // Apply brings $BOOT in line with the plan, once. At any moment, and after a power cut at any
@@ -24,7 +25,7 @@ type Record struct {
 // the next point where that is safe. The record says what was done, with an error too.
 func (p *Plan) Apply(ctx context.Context, sign Signer, observer Observer) (*Record, error) {
 	if !p.Changes() {
-		return &Record{}, p.failed()
+		return &Record{ended: true}, p.failed()
 	}
 	if err := p.checkSigner(sign); err != nil {
 		return &Record{}, err
@@ -39,7 +40,7 @@ func (p *Plan) Apply(ctx context.Context, sign Signer, observer Observer) (*Reco
 	p.applied.Store(true)
 	record := &Record{}
 	done, err := steps.Run(withSigner(ctx, timed(sign, &record.sign)), observer.transaction())
-	record.done = done
+	record.done, record.ended = done, err == nil
 	if err != nil {
 		return record, fileHint(err)
 	}

@@ -3,6 +3,7 @@ package bootbuilder_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -362,5 +363,59 @@ func TestZeroValues(t *testing.T) {
 	}
 	if _, err := bootbuilder.NewPlan(ctx, bootbuilder.NewTarget(dir, nil), bootbuilder.Options{Root: filepath.Join(t.TempDir(), "missing")}); err == nil || bootbuilder.Hint(err) == "" {
 		t.Errorf("a root that is missing: %v", err)
+	}
+}
+
+// TestFailedRunSaysWhatStarts: wherever a run ends, the report and a list made after it name the same entry. Rooms are so that
+// what is stale goes first, or stays.
+func TestFailedRunSaysWhatStarts(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		for _, mode := range []bootbuilder.DefaultMode{bootbuilder.DefaultXen, bootbuilder.DefaultKeep} {
+			m := newMachine(t).withLayout(layout)
+			old := m.add(fixtures.Generation{Number: 1, System: sized("4.20.2", 10)})
+			m.rebuild()
+			m.install()
+			m.must(m.root.Delete(old))
+			m.add(fixtures.Generation{Number: 2, System: sized("4.21.0", 10)})
+			m.rebuild()
+			m.write("loader/loader.conf", "default xen-*\n")
+			m.options.Default = mode
+			whole := crashfs.NewMachine()
+			whole.Mount("/boot", crashfs.Geometry{Cluster: cluster}).Fill(snapshot(t, m.esp))
+			failed := 0
+			wantSame := func(c *crashfs.Machine, when string) (ok bool) {
+				r := m.installOn(bootbuilder.NewTarget(c.FS(0), nil))
+				if r.Err != nil {
+					failed++
+				}
+				list, err := bootbuilder.List(ctx, bootbuilder.NewTarget(c.FS(0), nil), bootbuilder.InspectOptions{})
+				m.must(err)
+				if r.Report == nil || r.Report.Next == nil || list.Starts == nil || r.Report.Next.Now.Entry != list.Starts.Entry {
+					t.Errorf("%s, %s, %s (%v): the report says %+v, the list %+v", layout, mode, when, r.Err, r.Report.Next.Now, list.Starts)
+				}
+				return r.Err == nil
+			}
+			var probe *crashfs.Machine
+			for capacity := whole.FS(0).Used(); ; capacity++ {
+				probe = whole.Clone()
+				probe.FS(0).Resize(crashfs.Geometry{Cluster: cluster, Capacity: capacity})
+				start := probe.Clone()
+				if wantSame(probe, fmt.Sprintf("%d clusters", capacity)) {
+					whole = start
+					break
+				}
+			}
+			for n, op := range probe.Log() {
+				if op.Kind.Writes() {
+					c := whole.Clone()
+					c.FailWritesFrom(n, syscall.EROFS)
+					wantSame(c, fmt.Sprintf("%s %s fails", op.Kind, op.Path))
+				}
+			}
+			if failed < 10 {
+				t.Errorf("%s, %s: only %d runs failed", layout, mode, failed)
+			}
+		}
 	}
 }

@@ -43,9 +43,10 @@ func readLoaderConf(target Target) (loaderConf, error) {
 
 // world is everything that decides what starts next, before anything is planned.
 type world struct {
-	input nextboot.Input
-	found []generation.Generation
-	inv   *installed.Inventory
+	input  nextboot.Input
+	places []installed.Place // of the first entries of input.Before: those that are files
+	found  []generation.Generation
+	inv    *installed.Inventory
 }
 
 // worldOf gathers it.
@@ -53,10 +54,11 @@ func worldOf(
 	target Target, options Options, fw firmwareState, inv *installed.Inventory,
 	conf loaderConf, current string, found []generation.Generation,
 ) world {
-	w := world{found: found, inv: inv, input: nextboot.Input{
+	before, places := menuOf(target, inv)
+	w := world{places: places, found: found, inv: inv, input: nextboot.Input{
 		Conf: conf.text, Vars: fw.vars, Policy: policyOf(options.Default),
 		Version:      installedLoader(target.ESP),
-		Before:       menuOf(target, inv),
+		Before:       before,
 		FromProfiles: options.From == FromProfiles,
 		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
 		Undecided:    len(found) == 0 || unread(inv),
@@ -124,12 +126,12 @@ func (w world) after(outcomes []outcome, v verdict) nextboot.Input {
 	in := w.input
 	in.Undecided = !v.decisive || unread(w.inv)
 	var stays []nextboot.Entry
-	goes := make(map[string]bool)
+	goes := make(map[installed.Place]bool)
 	for _, e := range v.entries {
-		goes[e.File] = true
+		goes[e.Place()] = true
 	}
-	for _, e := range in.Before {
-		if !e.Kind.Ours() || !goes[e.File] && !goes[bootname.Entries+"/"+e.File] && !goes[bootname.Unified+"/"+e.File] {
+	for i, e := range in.Before {
+		if i >= len(w.places) || !goes[w.places[i]] {
 			stays = append(stays, e)
 		}
 	}
@@ -207,9 +209,11 @@ func (m *menuList) replace(e nextboot.Entry) {
 	m.at[key] = len(m.entries)
 }
 
-// menuOf is what systemd-boot has to choose from, on both file systems.
-func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
+// menuOf is what systemd-boot has to choose from, on both file systems: first what are files, and where they are, and then what
+// it adds by itself.
+func menuOf(target Target, inv *installed.Inventory) ([]nextboot.Entry, []installed.Place) {
 	list := make([]nextboot.Entry, 0, len(inv.Menu)+len(inv.ESPMenu))
+	places := make([]installed.Place, 0, cap(list))
 	ours := make(map[installed.Place]*installed.Entry, len(inv.Entries))
 	for _, entries := range [][]installed.Entry{inv.Entries, inv.Astray} {
 		for i := range entries {
@@ -218,8 +222,8 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 	}
 	add := func(fsys esp.FS, items []menu.Item) {
 		for _, i := range items {
-			e := readItem(i)
-			if own, ok := ours[installed.Place{FS: fsys, Name: i.File}]; ok {
+			e, at := readItem(i), installed.Place{FS: fsys, Name: i.File}
+			if own, ok := ours[at]; ok {
 				e.Kind, e.Toplevel = nextboot.XenEntry, own.Toplevel
 				if own.IsImage() {
 					e.Kind = nextboot.XenImage
@@ -233,14 +237,14 @@ func menuOf(target Target, inv *installed.Inventory) []nextboot.Entry {
 			if e.Toplevel == "" {
 				e.Toplevel = toplevelOf(i)
 			}
-			list = append(list, e)
+			list, places = append(list, e), append(places, at)
 		}
 	}
 	add(target.Boot, inv.Menu)
 	if target.ESP != target.Boot {
 		add(target.ESP, inv.ESPMenu)
 	}
-	return append(list, autoEntries(target.ESP)...)
+	return append(list, autoEntries(target.ESP)...), places
 }
 
 // autoEntries are those that systemd-boot makes for programs that it finds on its ESP.

@@ -115,13 +115,17 @@ func summarize(list []GenerationReport) (s Summary) {
 	return s
 }
 
-// next says what starts: by what loader.conf says now.
+// next says what starts, or would start.
 func (v reporter) next() *NextReport {
 	p := v.p
 	d := p.next
 	before := v.start(d.Before)
-	if v.done != nil && v.done.done.LoaderConf == transaction.ConfBefore && v.p.conf.changed(d) {
-		return &NextReport{Before: before, Now: before} // the run did not get to it
+	if v.done != nil && !v.done.ended || v.done == nil && p.space != nil {
+		now, err := v.startsNow()
+		if err != nil {
+			return nil
+		}
+		return &NextReport{Before: before, Now: v.start(now)}
 	}
 	n := &NextReport{Before: before, Now: v.start(d.Next)}
 	if v.done != nil && p.arm.value != "" && !v.done.armed {
@@ -136,6 +140,24 @@ func (v reporter) next() *NextReport {
 		n.Trial = all[d.Trial].ID
 	}
 	return n
+}
+
+// startsNow is what starts after a run that did not get to its end: by what it left.
+func (v reporter) startsNow() (nextboot.Start, error) {
+	p := v.p
+	if !v.changed() || v.done == nil {
+		return p.next.Before, nil
+	}
+	inv, err := readInventory(p.target)
+	if err != nil {
+		return nextboot.Start{}, err
+	}
+	conf, err := readLoaderConf(p.target)
+	if err != nil {
+		return nextboot.Start{}, err
+	}
+	entries, _ := menuOf(p.target, inv)
+	return nextboot.Starts(conf.text, p.firmware.vars, entries, installedLoader(p.target.ESP)), nil
 }
 
 // oneShot is what became, or would become, of LoaderEntryOneShot.
