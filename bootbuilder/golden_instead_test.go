@@ -253,7 +253,7 @@ var goldenInstead = map[string]func(*testing.T, *golden){
 	},
 	"uki-entry": func(t *testing.T, g *golden) {
 		g.wantOK(t)
-		wantMatches(t, warnings(g.run.Report), `left out: .*uki\.efi`, `no entry of generation 1 can start`)
+		wantMatches(t, warnings(g.run.Report), `left out: .*uki\.efi`)
 		g.untouched(t)
 	},
 	"version-sort-mixed": func(t *testing.T, g *golden) {

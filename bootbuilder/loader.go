@@ -61,7 +61,7 @@ func worldOf(
 		Before:       before,
 		FromProfiles: options.From == FromProfiles,
 		Refused:      fw.state.Known && fw.state.Enabled && !options.signs(),
-		Undecided:    len(found) == 0 || unread(inv),
+		Undecided:    !slices.ContainsFunc(found, isGeneration) || unread(inv),
 		CanArm:       fw.canArm,
 	}}
 	for _, g := range found {

@@ -165,7 +165,7 @@ func (p *Plan) lockables() []lockable {
 		}
 	}
 	for _, e := range p.verdict.kept {
-		if e.IsImage() {
+		if e.IsImage() && e.FS == p.target.Boot {
 			list = append(list, lockable{name: e.Image, vouch: p.kept(e)})
 		}
 	}

@@ -1,6 +1,8 @@
 package bootbuilder
 
 import (
+	"slices"
+
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
@@ -50,15 +52,17 @@ func (v verdict) goes(e installed.Entry) bool {
 
 // reconcile decides what is written, kept and removed. It is pure: all that it needs was read.
 func reconcile(outcomes []outcome, inv *installed.Inventory, removal bool) verdict {
-	v := verdict{writes: toWrite(outcomes), leftover: inv.Leftovers, decisive: removal || len(outcomes) > 0}
+	v := verdict{
+		writes: toWrite(outcomes), leftover: inv.Leftovers,
+		decisive: removal || slices.ContainsFunc(outcomes, func(o outcome) bool { return isGeneration(o.Generation) }),
+	}
 	if !removal {
 		v.kept = toKeep(outcomes, inv)
 	}
 	if !v.decisive {
 		return v
 	}
-	needed := neededFiles(outcomes, v.kept)
-	v.findStale(inv, needed)
+	v.findStale(inv, neededFiles(inv.Boot, outcomes, v.kept))
 	if !v.removes() {
 		return v
 	}
@@ -70,6 +74,9 @@ func reconcile(outcomes []outcome, inv *installed.Inventory, removal bool) verdi
 	v.findBlanks(inv)
 	return v
 }
+
+// isGeneration reports whether an entry led to a generation: a damaged one leads nowhere.
+func isGeneration(g generation.Generation) bool { return !g.SelectsNothing() }
 
 // toWrite orders what is to be written: payload before entries, each in the order of its generations.
 func toWrite(outcomes []outcome) []plannedFile {
@@ -95,8 +102,8 @@ func toWrite(outcomes []outcome) []plannedFile {
 }
 
 // toKeep keeps the complete entries of generations that can't be rebuilt now, or that were not asked
-// for. An entry belongs to a toplevel: one whose toplevel is gone, or is no generation any
-// more, is not kept.
+// for; one on the ESP beside an XBOOTLDR only where that has none for it. An entry belongs to a toplevel: one whose toplevel is gone,
+// or is no generation any more, is not kept.
 func toKeep(outcomes []outcome, inv *installed.Inventory) []installed.Entry {
 	var keepers []outcome // few, most of the time
 	for _, o := range outcomes {
@@ -105,13 +112,15 @@ func toKeep(outcomes []outcome, inv *installed.Inventory) []installed.Entry {
 		}
 	}
 	var kept []installed.Entry
-	for _, e := range inv.Entries {
-		if e.Broken != nil && !menu.Unreadable(e.Broken) {
+	onBoot := make(map[esp.Key]bool)
+	for _, e := range slices.Concat(inv.Entries, inv.Astray) {
+		if e.Broken != nil && !menu.Unreadable(e.Broken) || e.FS != inv.Boot && onBoot[esp.KeyOf(e.ID)] {
 			continue
 		}
 		for _, o := range keepers {
 			if isEntryOf(e, o.Generation) && !hasBuilt(outcomes, e) {
 				kept = append(kept, e)
+				onBoot[esp.KeyOf(e.ID)] = e.FS == inv.Boot || onBoot[esp.KeyOf(e.ID)]
 				break
 			}
 		}
@@ -143,54 +152,62 @@ func hasBuilt(outcomes []outcome, e installed.Entry) bool {
 	return false
 }
 
-// neededFiles are the files on $BOOT that must stay.
-func neededFiles(outcomes []outcome, kept []installed.Entry) map[esp.Key]bool {
-	needed := make(map[esp.Key]bool)
+// needs are files that must stay, on $BOOT or on the ESP beside it.
+type needs map[esp.FS]map[esp.Key]bool
+
+func (n needs) add(fsys esp.FS, names ...string) {
+	if n[fsys] == nil {
+		n[fsys] = make(map[esp.Key]bool)
+	}
+	for _, name := range names {
+		n[fsys][esp.KeyOf(name)] = true
+	}
+}
+
+func (n needs) have(fsys esp.FS, name string) bool { return n[fsys][esp.KeyOf(name)] }
+
+// neededFiles are the files that must stay.
+func neededFiles(boot esp.FS, outcomes []outcome, kept []installed.Entry) needs {
+	needed := make(needs)
 	for _, o := range outcomes {
 		if o.files == nil {
 			continue
 		}
 		for _, f := range o.files.files {
-			needed[esp.KeyOf(f.Name)] = true
+			needed.add(boot, f.Name)
 		}
-		needed[esp.KeyOf(o.files.Image)] = true
-		for _, name := range o.files.Needs {
-			needed[esp.KeyOf(name)] = true
-		}
+		needed.add(boot, o.files.Image)
+		needed.add(boot, o.files.Needs...)
 	}
 	for _, e := range kept {
-		needed[esp.KeyOf(e.File)] = true
-		for _, ref := range e.Refs {
-			needed[esp.KeyOf(ref)] = true
-		}
+		needed.add(e.FS, e.File)
+		needed.add(e.FS, e.Refs...)
 	}
 	return needed
 }
 
 // findStale finds what of ours nothing needs any more, on $BOOT and on the ESP beside it.
-func (v *verdict) findStale(inv *installed.Inventory, needed map[esp.Key]bool) {
-	isNeeded := func(name string) bool { return needed[esp.KeyOf(name)] || inv.NeededByOthers(name) }
+func (v *verdict) findStale(inv *installed.Inventory, needed needs) {
 	images := make(map[installed.Place]bool)
-	for _, e := range inv.Entries {
-		if !isNeeded(e.File) {
-			v.entries = append(v.entries, e)
-			images[e.Place()] = true
+	entries := func(list []installed.Entry, byOthers func(string) bool) {
+		for _, e := range list {
+			if !needed.have(e.FS, e.File) && !byOthers(e.File) {
+				v.entries = append(v.entries, e)
+				images[e.Place()] = true
+			}
 		}
 	}
-	for _, e := range inv.Astray {
-		v.entries = append(v.entries, e)
-		images[e.Place()] = true
-	}
-	for _, p := range inv.Payload {
-		if !isNeeded(p.Name) && !images[p] {
-			v.payload = append(v.payload, p)
+	payload := func(list []installed.Place, byOthers func(string) bool) {
+		for _, p := range list {
+			if !needed.have(p.FS, p.Name) && !byOthers(p.Name) && !images[p] {
+				v.payload = append(v.payload, p)
+			}
 		}
 	}
-	for _, p := range inv.AstrayPayload {
-		if !images[p] && !inv.NeededOnESP(p.Name) {
-			v.payload = append(v.payload, p)
-		}
-	}
+	entries(inv.Entries, inv.NeededByOthers)
+	entries(inv.Astray, inv.NeededOnESP)
+	payload(inv.Payload, inv.NeededByOthers)
+	payload(inv.AstrayPayload, inv.NeededOnESP)
 }
 
 // findBlanks finds the entries that are written again and name payload that goes.

@@ -74,6 +74,7 @@ func TestReconcile(t *testing.T) {
 	for name, c := range map[string]struct {
 		there    map[string]string
 		outcomes []outcome
+		damaged  bool // the entries that were found lead nowhere
 		removal  bool
 		writes   []string
 		kept     []string
@@ -106,6 +107,8 @@ func TestReconcile(t *testing.T) {
 		"can't be made, and what is there is broken": {there: with(both, xenA, ""),
 			outcomes: []outcome{skipped("1!xen-missing"), in("2", xenB, same, same, same)}, stale: []string{entry1, xenA, cfg1}},
 		"no generation was found: somebody else failed": {there: both},
+		"only what leads to no generation was found": {there: both, damaged: true,
+			outcomes: []outcome{skipped("3!entry-invalid"), skipped("4!unknown-generation")}},
 		"removal":        {there: both, removal: true, stale: []string{entry1, entry2, xenA, xenB, cfg1, cfg2}},
 		"unused payload": {there: with(two, xenA, "an image"), outcomes: []outcome{in("2", xenB, same, same, same)}, stale: []string{xenA}},
 		"letter case":    {there: both, outcomes: []outcome{in("1", strings.ToUpper(xenA), same, same, same), in("2", xenB, same, same, same)}},
@@ -149,7 +152,7 @@ func TestReconcile(t *testing.T) {
 					t.Errorf("%s (-want +got):\n%s", part, d)
 				}
 			}
-			if decisive := c.removal || len(c.outcomes) > 0; v.decisive != decisive {
+			if decisive := c.removal || len(c.outcomes) > 0 && !c.damaged; v.decisive != decisive {
 				t.Errorf("decisive: %v", v.decisive)
 			}
 		})

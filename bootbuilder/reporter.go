@@ -254,7 +254,7 @@ func (v reporter) generation(o outcome) GenerationReport {
 		return r
 	}
 	if e := v.p.verdict.keptFor(o.Generation); e != nil {
-		r.State, r.Entry, r.Image = Kept, e.EntryID(), v.p.target.Boot.Path(e.Image)
+		r.State, r.Entry, r.Image = Kept, e.EntryID(), e.FS.Path(e.Image)
 		return r
 	}
 	for _, e := range v.p.verdict.entries {
