@@ -155,7 +155,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	}
 	warnings = append(warnings, passedOver(target, found)...)
 	warnings = append(warnings, advice...)
-	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...)
+	warnings = append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next, false)...)
 	watch.done("decide what is written and removed, and what starts next")
 	return &Plan{
 		target: target, options: options, firmware: fw, stages: watch.stages, inventory: inventory, reader: reader,
@@ -223,8 +223,12 @@ func (p *Plan) Check() error {
 
 // failed is the error of a default generation that could not be built: everything else may be in
 // place, but what the machine starts is not what was asked for. One without a boot.json is
-// none: nothing says that it has Xen. Nor is an entry that selects no generation.
+// none: nothing says that it has Xen. Nor is an entry that selects no generation. A removal has failed where something
+// that can't be read keeps all that is ours where it is.
 func (p *Plan) failed() error {
+	if p.removal && p.verdict.blocked != nil {
+		return fmt.Errorf("nothing is removed, it could break what can't be read: %w", p.verdict.blocked)
+	}
 	for _, o := range p.outcomes {
 		if !o.isDefault || !o.skip.Failed() || o.skip.Reason == BootspecMissing || o.SelectsNothing() {
 			continue

@@ -58,7 +58,7 @@ func newRemoval(ctx context.Context, target Target, efiVars string, res *resourc
 	verdict := reconcile(outcomes, inventory, true).withSizes()
 	next := nextboot.Decide(world.after(outcomes, verdict))
 	change := changeOf(target, nil, outcomes, inventory, verdict, conf, next)
-	if _, text, err := readProven(target.Boot); err == nil && text != nil {
+	if _, text, err := readProven(target.Boot); err == nil && text != nil && verdict.blocked == nil {
 		change.StalePayload = append(change.StalePayload, transaction.Place{FS: target.Boot, Name: proven.File})
 	}
 	change = withStaleDirectories(change)
@@ -70,6 +70,6 @@ func newRemoval(ctx context.Context, target Target, efiVars string, res *resourc
 		target: target, options: options, removal: true, inventory: inventory, outcomes: outcomes, verdict: verdict,
 		next: next, conf: conf, change: change, steps: steps, resources: res, applied: new(atomic.Bool),
 		firmware: fw, arm: armingOf(fw, next),
-		warnings: append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next)...),
+		warnings: append(warnings, warn(target, options, fw, inventory, conf, outcomes, verdict, next, true)...),
 	}, nil
 }

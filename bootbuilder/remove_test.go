@@ -1,9 +1,12 @@
 package bootbuilder_test
 
 import (
+	"errors"
 	"maps"
+	"os"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
@@ -220,5 +223,34 @@ func TestRemoveDefaultGone(t *testing.T) {
 			b.wantFiles("EFI/Linux/xen-generation-*")
 			b.wantFiles("EFI/nixos/xen-generation-*")
 		})
+	}
+}
+
+// TestRemoveCannotRead: what can't be read may need what would go. Then all of it stays, and the removal has failed.
+func TestRemoveCannotRead(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		m := newMachine(t).withLayout(layout)
+		m.addXen(1, 2)
+		m.rebuild()
+		m.install()
+		m.write("EFI/xen/proven", "a record\n")
+		m.must(os.Symlink("loop.conf", m.path("loader/entries/loop.conf")))
+		before := snapshot(t, m.esp)
+		m.open(func(target bootbuilder.Target) {
+			plan, err := bootbuilder.NewRemoval(ctx, target, "")
+			r := carryOut(plan, err, nil)
+			if !errors.Is(r.Err, syscall.ELOOP) || !errors.Is(r.Check, syscall.ELOOP) || r.Report.Changed {
+				t.Errorf("%s: %v, a dry run %v, changed: %v", layout, r.Err, r.Check, r.Report.Changed)
+			}
+		})
+		if d := diffTrees(before, snapshot(t, m.esp)); d != "" {
+			t.Errorf("%s: something went:\n%s", layout, d)
+		}
+		m.must(os.Remove(m.path("loader/entries/loop.conf")))
+		m.remove()
+		if m.exists("EFI/xen/proven") {
+			t.Errorf("%s: the record is still there", layout)
+		}
 	}
 }

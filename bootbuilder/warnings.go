@@ -22,7 +22,7 @@ type Warning struct {
 // although they should not be.
 func warn(
 	target Target, options Options, fw firmwareState, inv *installed.Inventory,
-	conf loaderConf, outcomes []outcome, v verdict, next nextboot.Decision,
+	conf loaderConf, outcomes []outcome, v verdict, next nextboot.Decision, removal bool,
 ) []Warning {
 	var list []Warning
 	add := func(w *Warning) {
@@ -35,7 +35,7 @@ func warn(
 	add(editor(target, options, fw, conf, outcomes))
 	add(noLoader(target, options, outcomes))
 	add(exposed(target, outcomes))
-	if v.blocked != nil {
+	if v.blocked != nil && !removal {
 		add(&Warning{Message: fmt.Sprintf("nothing is removed: %v", v.blocked)})
 	}
 	for _, s := range inv.Shared {
