@@ -11,6 +11,7 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -185,6 +186,8 @@ func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (pla
 		return p, generation.Skipped(Collision, &fs.PathError{Op: "write", Path: boot.Path(f.Name), Err: esp.ErrNotRegular})
 	case b.inv.HandWritten(f.Name):
 		return p, generation.Skipped(Collision, fmt.Errorf("%s: %w", boot.Path(f.Name), errHandWritten))
+	case f.Kind == KindEntry && info.Size() > transaction.MaxText:
+		return p, generation.Skipped(Collision, &fs.PathError{Op: "replace", Path: boot.Path(f.Name), Err: esp.ErrTooLarge})
 	case info.Size() == 0:
 		p.state = differs // what is left of a write that was cut off
 	case dirOf(f.Name) == bootname.Unified && b.looksRight(f, pending):

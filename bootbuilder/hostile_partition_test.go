@@ -140,3 +140,25 @@ func TestKeptDefault(t *testing.T) {
 		})
 	}
 }
+
+// TestLargeEntry: what is too large for an entry, under the name of one, costs one generation, and no other one.
+func TestLargeEntry(t *testing.T) {
+	t.Parallel()
+	for _, layout := range []bootbuilder.Layout{bootbuilder.LayoutShared, bootbuilder.LayoutEmbedded} {
+		m := newMachine(t).withLayout(layout)
+		m.addXen(1, 2, 3)
+		m.rebuild()
+		large := "title NixOS\n" + strings.Repeat("# something else\n", 7000)
+		m.write("loader/entries/xen-generation-1.conf", large)
+		r := m.install()
+		wantOut(t, r, "xen-generation-1", bootbuilder.Collision)
+		for _, id := range []string{"xen-generation-2", "xen-generation-3"} {
+			if g := reported(t, r, id); g.State != bootbuilder.Added {
+				t.Errorf("%s: %s is %s: %s", layout, id, g.State, g.Detail)
+			}
+		}
+		if m.readAll("loader/entries/xen-generation-1.conf") != large {
+			t.Errorf("%s: it was changed", layout)
+		}
+	}
+}
