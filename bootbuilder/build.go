@@ -11,7 +11,6 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/layout"
-	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
@@ -186,7 +185,7 @@ func (b *builder) compare(ctx context.Context, f layout.File, pending bool) (pla
 		return p, generation.Skipped(Collision, &fs.PathError{Op: "write", Path: boot.Path(f.Name), Err: esp.ErrNotRegular})
 	case b.inv.HandWritten(f.Name):
 		return p, generation.Skipped(Collision, fmt.Errorf("%s: %w", boot.Path(f.Name), errHandWritten))
-	case f.Kind == KindEntry && info.Size() > transaction.MaxText:
+	case f.Kind == KindEntry && info.Size() > esp.MaxEntrySize:
 		return p, generation.Skipped(Collision, &fs.PathError{Op: "replace", Path: boot.Path(f.Name), Err: esp.ErrTooLarge})
 	case info.Size() == 0:
 		p.state = differs // what is left of a write that was cut off

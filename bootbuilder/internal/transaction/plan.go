@@ -10,8 +10,8 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
 )
 
-// MaxText bounds what is read of an entry or of loader.conf, in bytes.
-const MaxText = 64 << 10
+// maxText bounds what is read of an entry or of loader.conf, in bytes.
+const maxText = 64 << 10
 
 // Plan lists the steps that make a change. It reads, and writes nothing. A [SpaceError] says that there is no disk space for it.
 func Plan(c Change) (*Steps, error) {
@@ -99,7 +99,7 @@ func (p *planner) look() error {
 			continue
 		}
 		if w.Kind == Entry {
-			old, err := esp.ReadFile(w.FS, w.Name, MaxText)
+			old, err := esp.ReadFile(w.FS, w.Name, maxText)
 			if err != nil {
 				return err
 			}
@@ -119,7 +119,7 @@ func (p *planner) look() error {
 		c.LoaderConf = &made
 	}
 	for _, b := range c.Blank {
-		old, err := esp.ReadFile(b.FS, b.Name, MaxText)
+		old, err := esp.ReadFile(b.FS, b.Name, maxText)
 		if err != nil {
 			return err
 		}
