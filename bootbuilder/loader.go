@@ -263,8 +263,8 @@ func autoEntries(espFS esp.FS) []nextboot.Entry {
 // readItem reads what systemd-boot reads of an item.
 func readItem(i menu.Item) nextboot.Entry {
 	switch {
-	case i.Entry != nil:
-		return nextboot.ReadEntry(i.Base(), kindOf(i), i.Entry)
+	case i.Loaded() != nil:
+		return nextboot.ReadEntry(i.Base(), kindOf(i), i.Loaded())
 	case i.Image != nil:
 		return nextboot.ReadImage(i.Base(), kindOf(i), i.Image.Text(".osrel"))
 	}
@@ -284,16 +284,17 @@ func kindOf(i menu.Item) nextboot.Kind {
 // hidden reports whether systemd-boot leaves an item out of its menu: one that it can't read, or an
 // entry whose program is missing.
 func hidden(inv *installed.Inventory, fsys esp.FS, i menu.Item) bool {
-	if i.Err != nil {
-		return true
+	entry := i.Loaded()
+	if entry == nil {
+		return i.Err != nil
 	}
-	if i.Entry == nil {
-		return false
-	}
-	for _, key := range []string{"efi", "linux", "uki"} {
-		value, ok := i.Entry.Get(key)
+	for _, key := range esp.Programs() {
+		value, ok := entry.Get(key)
 		if !ok {
 			continue
+		}
+		if key == "uki-url" {
+			return false // it is not on this disk
 		}
 		name, ok := esp.BootPath(value)
 		if !ok {
@@ -326,8 +327,8 @@ func deadStub(fsys esp.FS, i menu.Item) bool {
 func toplevelOf(i menu.Item) string {
 	options := ""
 	switch {
-	case i.Entry != nil:
-		options = i.Entry.Options()
+	case i.Loaded() != nil:
+		options = i.Loaded().Options()
 	case i.Image != nil:
 		options = i.Image.Text(".cmdline")
 	}

@@ -43,6 +43,17 @@ func ParseEntry(b []byte) (*Entry, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("parse entry: invalid UTF-8")
 	}
+	return parseEntry(b), nil
+}
+
+// ParseEntryLeniently reads any text as systemd-boot does: up to the first NUL byte, and without what is not UTF-8. It is for
+// what an entry of others starts, not for writing it again.
+func ParseEntryLeniently(b []byte) *Entry {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	return parseEntry(bytes.ToValidUTF8(b, nil))
+}
+
+func parseEntry(b []byte) *Entry {
 	// Entries of ours are filled up with newlines, hundreds of them.
 	body := string(bytes.TrimRight(b, "\n"))
 	e := &Entry{blank: len(b) - len(body)}
@@ -55,8 +66,11 @@ func ParseEntry(b []byte) (*Entry, error) {
 		f, _ := parseField(l.text)
 		e.lines = append(e.lines, entryLine{text: l.text, field: pair{f.key, f.value}})
 	}
-	return e, nil
+	return e
 }
+
+// Programs are the keys that name what an entry starts: it is an entry if it has one (Boot Loader Specification).
+func Programs() []string { return []string{"efi", "linux", "uki", "uki-url"} }
 
 // Get is the value of a key that is there once, such as title or linux. Where it is there
 // more often, the last one counts, as in systemd-boot.

@@ -157,8 +157,11 @@ func (f files) readEntry(fsys esp.FS, i menu.Item, n esp.Name) (*Entry, *Strange
 
 // startsSomething tells a hand-written entry from a damaged one of ours: what it names is there.
 func (f files) startsSomething(fsys esp.FS, e *esp.Entry) bool {
-	for _, key := range []string{"efi", "linux", "uki"} {
-		value, _ := e.Get(key)
+	for _, key := range esp.Programs() {
+		value, ok := e.Get(key)
+		if ok && key == "uki-url" { // it is not on this disk
+			return true
+		}
 		if name, ok := esp.BootPath(value); ok && f.readable(fsys, name) == nil {
 			return true
 		}

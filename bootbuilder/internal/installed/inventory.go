@@ -252,20 +252,21 @@ func (inv *Inventory) neededByOthers(fsys esp.FS, items []menu.Item, entries []E
 		ours[e.File] = true
 	}
 	for _, i := range items {
-		if ours[i.File] || i.Entry == nil {
-			if i.Entry == nil && menu.Unreadable(i.Err) && inv.Unread == nil {
+		entry := i.Loaded()
+		if ours[i.File] || entry == nil {
+			if entry == nil && (menu.Unreadable(i.Err) || errors.Is(i.Err, esp.ErrTooLarge)) && inv.Unread == nil {
 				inv.Unread = i.Err
 			}
 			continue
 		}
 		for _, key := range []string{"efi", "linux", "initrd", "uki", "devicetree"} {
-			for _, value := range i.Entry.All(key) {
+			for _, value := range entry.All(key) {
 				if file, ok := esp.BootPath(value); ok {
 					needed[esp.KeyOf(file)] = true
 				}
 			}
 		}
-		for _, file := range neededByConfig(fsys, i.Entry) {
+		for _, file := range neededByConfig(fsys, entry) {
 			needed[esp.KeyOf(file)] = true
 		}
 	}

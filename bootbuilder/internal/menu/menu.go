@@ -37,6 +37,16 @@ type Item struct {
 
 	// Err is why it can't be read or understood; nil if it can.
 	Err error
+	// Lenient is what systemd-boot reads of a type #1 entry that is damaged, or of another encoding: it may well start it.
+	Lenient *esp.Entry
+}
+
+// Loaded is a type #1 entry as systemd-boot reads it, nil where it can't be read.
+func (i Item) Loaded() *esp.Entry {
+	if i.Entry != nil {
+		return i.Entry
+	}
+	return i.Lenient
 }
 
 // Base is the item's file name, which systemd-boot's id is made from.
@@ -101,15 +111,26 @@ func list(fsys esp.FS, dir, suffix string) ([]string, error) {
 	return names, nil
 }
 
+// maxLenient bounds what is read of an entry, whoever's it is, in bytes.
+const maxLenient = 1 << 20
+
 func readEntry(fsys esp.FS, file string) Item {
 	i := Item{File: file}
-	if i.Text, i.Err = esp.ReadFile(fsys, file, esp.MaxEntrySize); i.Err != nil {
+	text, err := esp.ReadFile(fsys, file, maxLenient)
+	if err != nil {
+		i.Err = err
 		return i
 	}
-	if i.Entry, i.Err = esp.ParseEntry(i.Text); i.Err != nil {
-		i.Err = fmt.Errorf("%s: %w", fsys.Path(file), i.Err)
+	if len(text) > esp.MaxEntrySize {
+		i.Err = &fs.PathError{Op: "read", Path: fsys.Path(file), Err: esp.ErrTooLarge}
+	} else if i.Entry, err = esp.ParseEntry(text); err != nil {
+		i.Err = fmt.Errorf("%s: %w", fsys.Path(file), err)
+	}
+	if i.Err != nil {
+		i.Lenient = esp.ParseEntryLeniently(text)
 		return i
 	}
+	i.Text = text
 	i.Title, _ = i.Entry.Get("title")
 	i.Version, _ = i.Entry.Get("version")
 	i.SortKey, _ = i.Entry.Get("sort-key")

@@ -104,12 +104,11 @@ func remarked(size int, remark string) []byte {
 	return text
 }
 
-// deciding is the sector in which an entry's text begins to name something to start: without it, the others are not an entry
-// (Boot Loader Specification: an entry has one of the keys linux, efi, uki, uki-url).
+// deciding is the sector in which an entry's text begins to name something to start: without it, the others are no entry.
 func deciding(text []byte) int64 {
 	at := 0
 	for line := range bytes.Lines(text) {
-		if key := bytes.Fields(line); len(key) > 0 && slices.Contains([]string{"linux", "efi", "uki", "uki-url"}, string(key[0])) {
+		if key := bytes.Fields(line); len(key) > 0 && slices.Contains(esp.Programs(), string(key[0])) {
 			return int64(at / esp.SectorSize * esp.SectorSize)
 		}
 		at += len(line)
