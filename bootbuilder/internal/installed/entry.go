@@ -256,25 +256,6 @@ func (e *Entry) findToplevel() {
 	}
 }
 
-// configFiles are the files that a xen.cfg on $BOOT names.
-func configFiles(fsys esp.FS, name, image string) []string {
-	text, err := esp.ReadFile(fsys, name, maxConfig)
-	if err != nil {
-		return nil
-	}
-	cfg, err := xencfg.Decode(text, "")
-	if err != nil {
-		return nil
-	}
-	var files []string
-	for _, value := range filesIn(cfg) {
-		if file, ok := fromConfig(value, image); ok {
-			files = append(files, file)
-		}
-	}
-	return files
-}
-
 // filesIn are the names of files in a xen.cfg. Xen reads all of them before it starts anything, and stops at one that
 // it can't read.
 func filesIn(cfg xencfg.Config) []string {

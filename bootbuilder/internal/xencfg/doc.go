@@ -16,7 +16,7 @@
 //   - What follows a kernel's file name is read as a line of its own once the name has
 //     been cut off, so dom0's command line can hold keys (see [Decode]).
 //
-// Left out: chain= (following it needs files), video=, and the "-- options" and section
+// Left out: chain= (following it needs files; [Named] gives the names), video=, and the "-- options" and section
 // names of EFI load options.
 package xencfg
 
