@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/efivars"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/transaction"
 )
 
@@ -52,11 +54,20 @@ func (p *Plan) Apply(ctx context.Context, sign Signer, observer Observer) (*Reco
 	}
 	if p.arm.value != "" {
 		if err := efivars.At(p.options.EFIVars).SetOneShot(p.arm.value); err != nil {
-			return record, armHint(err)
+			err = armHint(err)
+			if p.notesTrial() {
+				err = errors.Join(err, takeBack(ctx, p.target, p.record))
+			}
+			return record, err
 		}
 		record.armed = true
 	}
 	return record, p.failed()
+}
+
+// notesTrial reports whether the plan writes down what is on trial.
+func (p *Plan) notesTrial() bool {
+	return slices.ContainsFunc(p.change.Writes, func(w transaction.Write) bool { return w.Name == proven.File })
 }
 
 // checkSigner refuses a signer that is not the one that was planned with.

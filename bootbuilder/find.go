@@ -39,6 +39,18 @@ func find(system *generation.System, inv *installed.Inventory, target Target, op
 	return found, nil
 }
 
+// foundFor gives the generations that led to what is installed: those of the entries, or of the profile links where no entry can
+// have.
+func foundFor(
+	system *generation.System, inv *installed.Inventory, target Target, from Source,
+) (Source, generation.Found, []generation.Generation) {
+	found := system.FromSelectors(selectors(inv, target, from))
+	if from == FromAuto && !found.Selecting && system.Links && len(inv.Entries) > 0 {
+		return FromProfiles, found, system.FromLinks().Generations
+	}
+	return from, found, found.Generations
+}
+
 const rootHint = "--root is where the NixOS system of this boot partition is mounted"
 
 // wrongRoot is an error where every NixOS entry that can be read belongs to another system than the root's.

@@ -243,12 +243,8 @@ func (i *inspector) openRoot() error {
 		i.from, i.found = FromProfiles, i.linked
 		return nil
 	}
-	i.from = cmp.Or(i.options.From, FromAuto)
-	found := i.system.FromSelectors(selectors(i.inv, i.target, i.from))
-	i.found = found.Generations
-	if i.from == FromAuto && !found.Selecting && i.system.Links && len(i.inv.Entries) > 0 {
-		i.from, i.found = FromProfiles, i.linked // nothing else can have led to what is there
-	}
+	var found generation.Found
+	i.from, found, i.found = foundFor(i.system, i.inv, i.target, cmp.Or(i.options.From, FromAuto))
 	return WithHint(wrongRoot(found, i.target, i.options.Root), rootHint)
 }
 

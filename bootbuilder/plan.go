@@ -30,7 +30,7 @@ type Plan struct {
 	next      nextboot.Decision
 	conf      loaderConf
 	arm       arming
-	proven    []proven.Proof // what was blessed, the last one first
+	record    proven.Record // of what has proven itself and what was tried, before the run
 	change    transaction.Change
 	steps     *transaction.Steps // nil where there is no disk space
 	space     error              // why there is no disk space for it; nil if there is
@@ -121,9 +121,13 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 		return nil, err
 	}
 	world := worldOf(target, options, fw, inventory, conf, system.Current, found.Generations)
-	record, recordText, err := readProven(target.Boot)
-	if err != nil {
-		return nil, err
+	record, recordText, oddRecord := readProven(target.Boot)
+	if oddRecord != nil && !isOdd(oddRecord) {
+		return nil, oddRecord
+	}
+	if oddRecord != nil {
+		world.input.CanArm = false // nothing could say afterwards that it was tried
+		warnings = append(warnings, Warning{Message: fmt.Sprintf("nothing counts as proven: %v (%s)", oddRecord, Hint(oddRecord))})
 	}
 	world.input.Proven, world.input.Tried = proofs(record), record.Trial
 	if options.Sys != "" && runsXen(options.Sys) {
@@ -144,8 +148,10 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	outcomes, f := fit(target, reader, outcomes, inventory, conf, world, options.Fit)
 	verdict, next, change := f.verdict, f.next, f.change
 	trial := armingOf(fw, next)
-	if change, err = withTrial(change, trial, trialOf(next, mains(outcomes)), next.Forget, record, recordText, options.Today); err != nil {
-		return nil, err
+	if oddRecord == nil {
+		if change, err = withTrial(change, trial, trialOf(next, mains(outcomes)), next.Forget, record, recordText, options.Today); err != nil {
+			return nil, err
+		}
 	}
 	change = withStaleDirectories(change)
 	steps, spaceErr := transaction.Plan(change)
@@ -160,7 +166,7 @@ func newPlan(ctx context.Context, target Target, options Options, res *resources
 	return &Plan{
 		target: target, options: options, firmware: fw, stages: watch.stages, inventory: inventory, reader: reader,
 		outcomes: outcomes, verdict: verdict, next: next, conf: conf,
-		arm: trial, proven: record.Proofs, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
+		arm: trial, record: record, change: change, steps: steps, space: spaceErr, warnings: warnings, resources: res, applied: new(atomic.Bool),
 	}, nil
 }
 

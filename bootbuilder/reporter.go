@@ -181,9 +181,9 @@ func (v reporter) start(s nextboot.Start) Start {
 		}
 		r.of(o.ID, f)
 	}
-	i := slices.IndexFunc(v.p.proven, func(q proven.Proof) bool { return q.Toplevel == s.Entry.Toplevel })
+	i := slices.IndexFunc(v.p.record.Proofs, func(q proven.Proof) bool { return q.Toplevel == s.Entry.Toplevel })
 	if i >= 0 && r.Xen && r.Variant == "" {
-		r.Proven = v.p.proven[i].Date
+		r.Proven = v.p.record.Proofs[i].Date
 	}
 	return r
 }

@@ -74,6 +74,13 @@ func refusal(err error) error {
 	return err
 }
 
+// IsRefusal reports whether [Bless], [Try] or [SetDefault] did nothing because there was nothing for it on this target, as opposed to
+// something that failed.
+func IsRefusal(err error) bool {
+	var r *nextboot.Refusal
+	return errors.As(err, &r)
+}
+
 // TryReport says what was put on trial.
 type TryReport struct {
 	Schema int    `json:"schema"`
@@ -94,13 +101,18 @@ func Try(ctx context.Context, target Target, m Machine, id string) (*TryReport, 
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if e.Kind.Ours() && e.Toplevel != "" {
+	noted := e.Kind.Ours() && e.Toplevel != ""
+	if noted {
 		if _, err := t.write(ctx, t.record.Try(e.Toplevel, m.Today.Format(time.DateOnly)), nil); err != nil {
 			return nil, fileHint(err)
 		}
 	}
 	if err := efivars.At(m.EFIVars).SetOneShot(value); err != nil {
-		return nil, armHint(err)
+		err = armHint(err)
+		if noted {
+			err = errors.Join(err, takeBack(ctx, t.target, t.record))
+		}
+		return nil, err
 	}
 	vars := t.world.input.Vars
 	vars.OneShot = ""

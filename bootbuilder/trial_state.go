@@ -70,7 +70,7 @@ func (t *trial) read(m Machine) error {
 			return err
 		}
 		current = system.Current
-		t.found = system.FromSelectors(selectors(t.inv, t.target, FromAuto)).Generations
+		_, _, t.found = foundFor(system, t.inv, t.target, FromAuto)
 	}
 	t.fw, _ = readFirmware(m.EFIVars)
 	t.world = worldOf(t.target, Options{Default: DefaultTry}, t.fw, t.inv, t.conf, current, t.found)
@@ -142,6 +142,22 @@ func (t *trial) write(ctx context.Context, record proven.Record, conf []byte) (c
 	return err == nil, err
 }
 
+// takeBack writes the record as it was before something was put on trial that nothing will start now: else it would count as tried.
+func takeBack(ctx context.Context, target Target, record proven.Record) error {
+	text, err := record.Encode()
+	if err != nil {
+		return err
+	}
+	steps, err := transaction.Plan(transaction.Change{
+		ESP: target.ESP, Boot: target.Boot, Writes: []transaction.Write{provenWrite(target.Boot, text, true)},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = steps.Run(context.WithoutCancel(ctx), transaction.Observer{})
+	return err
+}
+
 // provenWrite is the record as a file for the transaction: one sector, overwritten in place.
 func provenWrite(boot esp.FS, text []byte, exists bool) transaction.Write {
 	return transaction.Write{
@@ -181,9 +197,14 @@ func readProven(boot esp.FS) (proven.Record, []byte, error) {
 		return proven.Record{}, nil, nil
 	}
 	if err != nil {
-		return proven.Record{}, nil, err
+		return proven.Record{}, nil, WithHint(err, "it says what has proven itself on trial, and nothing else depends on it: delete it")
 	}
 	return proven.Decode(text), text, nil
+}
+
+// isOdd reports whether it is something else that has the name of the record: that is left alone.
+func isOdd(err error) bool {
+	return errors.Is(err, esp.ErrTooLarge) || errors.Is(err, esp.ErrNotRegular)
 }
 
 func proofs(r proven.Record) []nextboot.Proof {

@@ -27,9 +27,12 @@ func runBless(ctx context.Context, c *commandLine, ui *ui) error {
 	var done *bootbuilder.BlessReport
 	err := c.eachESP(ctx, ui, func(dir string, target bootbuilder.Target) error {
 		r, err := bootbuilder.Bless(ctx, target, c.machine())
-		if err != nil {
+		if bootbuilder.IsRefusal(err) {
 			elsewhere = err
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		if done == nil {
 			done = r

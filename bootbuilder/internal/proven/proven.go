@@ -28,7 +28,7 @@ const header = "# xen-boot-builder: what has proven itself on Xen"
 type Proof struct {
 	Toplevel string // the generation: its path in the store
 	Date     string // "2026-11-20"
-	Entry    string // the id that was started, "" where it did not fit
+	Entry    string // the id that was started, "" where it did not fit, or is not a word in ASCII
 }
 
 // Record is the file's content.
@@ -96,7 +96,8 @@ func Decode(b []byte) Record {
 }
 
 // Encode is the file's text, always of [Size] bytes. What does not fit is left out: first the ids,
-// then the oldest proofs. The last proof and the trial have to fit.
+// then the oldest proofs. If there is no room for both the last proof and the trial, the proof stays: a trial that is not noted may
+// be tried again, without a proof nothing is left to go back to.
 func (r Record) Encode() ([]byte, error) {
 	for n := len(r.Proofs); ; n-- {
 		for _, ids := range []bool{true, false} {
@@ -108,7 +109,11 @@ func (r Record) Encode() ([]byte, error) {
 				return append([]byte(text), bytes.Repeat([]byte("\n"), Size-len(text))...), nil
 			}
 		}
-		if n <= 1 {
+		switch {
+		case n > 1:
+		case n == 1 && r.Trial != "":
+			return r.Try("", "").Encode()
+		default:
 			return nil, fmt.Errorf("the record of what is proven has more than %d bytes", Size)
 		}
 	}
@@ -152,8 +157,11 @@ func (r Record) Has(toplevel string) bool {
 	return false
 }
 
-// Bless is the record once this proof is in it: first, and once.
+// Bless is the record once this proof is in it: first, and once. An id that is not a word in ASCII is left out.
 func (r Record) Bless(p Proof) Record {
+	if !isEntry(p.Entry) {
+		p.Entry = ""
+	}
 	next := Record{Proofs: []Proof{p}, Trial: r.Trial, Since: r.Since}
 	for _, old := range r.Proofs {
 		if old.Toplevel != p.Toplevel {

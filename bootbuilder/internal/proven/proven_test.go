@@ -128,3 +128,38 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestBlessOddID: an id that can't be a word of the record does not keep what it starts from being blessed.
+func TestBlessOddID(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"xen-generation-1-specialisation-büro.conf", "xen-a b-generation-1.conf", "xen\n"} {
+		p := proof("a")
+		p.Entry = id
+		got := proven.Decode(encode(t, proven.Record{}.Bless(p)))
+		if len(got.Proofs) != 1 || got.Proofs[0].Toplevel != p.Toplevel || got.Proofs[0].Entry != "" {
+			t.Errorf("%q: %+v", id, got)
+		}
+	}
+}
+
+// TestLongToplevels: names may have 211 characters (Nix). Two of those fit, with a trial only one: the proof stays.
+func TestLongToplevels(t *testing.T) {
+	t.Parallel()
+	long := func(c string) string { return "/nix/store/" + strings.Repeat(c, 32) + "-" + strings.Repeat(c, 211) }
+	r := proven.Record{}
+	for _, c := range []string{"a", "b", "c"} {
+		r = r.Bless(proven.Proof{Toplevel: long(c), Date: "2026-11-20", Entry: "xen-generation-1.conf"})
+	}
+	got := proven.Decode(encode(t, r))
+	if len(got.Proofs) != 1 || got.Proofs[0].Toplevel != long("c") {
+		t.Errorf("three proofs: %+v", got)
+	}
+	got = proven.Decode(encode(t, r.Try(long("d"), "2026-11-24")))
+	if len(got.Proofs) != 1 || got.Proofs[0].Toplevel != long("c") || got.Trial != "" {
+		t.Errorf("with a trial: %+v", got)
+	}
+	got = proven.Decode(encode(t, proven.Record{}.Try(long("d"), "2026-11-24")))
+	if got.Trial != long("d") {
+		t.Errorf("a trial alone: %+v", got)
+	}
+}
