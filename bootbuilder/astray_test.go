@@ -129,3 +129,15 @@ func TestAstrayTwin(t *testing.T) {
 		}
 	}
 }
+
+// TestNameOnOtherPartition: what somebody wrote on the ESP has its name there, not on XBOOTLDR.
+func TestNameOnOtherPartition(t *testing.T) {
+	t.Parallel()
+	m, _ := movedToXBOOTLDR(t, bootbuilder.LayoutShared)
+	m.install()
+	copyTo(t, m.esp, map[string]string{"EFI/mine.efi": "a program", "loader/entries/xen-generation-3.conf": "title Mine\nlinux /EFI/mine.efi\n"})
+	m.edit("loader/entries/xen-generation-3.conf", "title NixOS", "title OS")
+	if g := reported(t, m.install(), "xen-generation-3"); g.State != bootbuilder.Changed {
+		t.Errorf("it is %s: %s", g.State, g.Detail)
+	}
+}

@@ -68,6 +68,10 @@ func withinLimit(found []generation.Generation, limit int) map[string]bool {
 		if within[family(g)] || g.Skip != nil && g.Skip.Reason == UnknownGeneration {
 			continue
 		}
+		if g.SelectsNothing() { // it has a place, and takes nobody's
+			within[family(g)] = limit == 0 || counts[g.Name.Profile] < limit
+			continue
+		}
 		if counts[g.Name.Profile]++; limit == 0 || counts[g.Name.Profile] <= limit {
 			within[family(g)] = true
 		}

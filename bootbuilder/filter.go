@@ -61,7 +61,7 @@ func (i *inspector) wanted() []installed.Entry {
 	}
 	return slices.DeleteFunc(slices.Clone(i.inv.Entries), func(e installed.Entry) bool {
 		facts := factsInstalled(e)
-		if g := i.generationOf(e.Toplevel); g != nil {
+		if g := i.generationOf(e.Toplevel, e.File); g != nil {
 			facts = factsOf(*g)
 		}
 		return !i.only.has(facts, e.Toplevel)

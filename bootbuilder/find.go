@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/bootname"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/installed"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/menu"
@@ -62,6 +64,37 @@ func wrongRoot(found generation.Found, target Target, root string) error {
 	g := found.Generations[i]
 	return fmt.Errorf("not one of the NixOS entries on %s is a generation of the system at %s (%w)",
 		target.Boot.Path("."), root, g.Skip)
+}
+
+// pick is the generation that an entry starts: with its toplevel, and of several, which have the same, the one whose file it is.
+func pick(list []generation.Generation, toplevel, file string) *generation.Generation {
+	var found *generation.Generation
+	for n := range list {
+		g := &list[n]
+		switch {
+		case toplevel == "" || g.Toplevel != toplevel:
+		case hasFile(*g, file):
+			return g
+		case found == nil:
+			found = g
+		}
+	}
+	return found
+}
+
+// hasFile reports whether a file is a generation's NixOS entry or stub, or has the name of its Xen entry or image, a variant's too.
+func hasFile(g generation.Generation, file string) bool {
+	base := path.Base(file)
+	if slices.ContainsFunc(g.Selectors, func(s generation.Selector) bool { return sameID(path.Base(s.File), base) }) {
+		return true
+	}
+	id := strings.TrimSuffix(base, path.Ext(base))
+	if n, ok := bootname.Parse(bootname.Unified + "/" + base); ok {
+		id = n.ID
+	} else if n, ok := esp.ParseName(base); ok {
+		id = n.ID()
+	}
+	return sameID(id, g.ID) || strings.HasPrefix(id, g.ID+variantMark)
 }
 
 // isStranger is of what an entry names that is not a generation of the root. One that can't be read may

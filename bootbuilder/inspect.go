@@ -269,7 +269,7 @@ func selected(id string, menu []nextboot.Entry) nextboot.Start {
 func (i *inspector) describe(s nextboot.Start) *Start {
 	started := startOf(s)
 	r := &started
-	if g := i.generationOf(s.Entry.Toplevel); g != nil {
+	if g := i.generationOf(s.Entry.Toplevel, s.Entry.File); g != nil {
 		r.of(g.ID, factsOf(*g))
 		return r
 	}
@@ -284,19 +284,12 @@ func (i *inspector) describe(s nextboot.Start) *Start {
 	return r
 }
 
-// generationOf is the generation with this toplevel, or nil. One without a place in the menu is one, too.
-func (i *inspector) generationOf(toplevel string) *generation.Generation {
-	if toplevel == "" {
-		return nil
+// generationOf is the generation with this toplevel that an entry starts, or nil. One without a place in the menu is one, too.
+func (i *inspector) generationOf(toplevel, file string) *generation.Generation {
+	if g := pick(i.found, toplevel, file); g != nil {
+		return g
 	}
-	for _, list := range [][]generation.Generation{i.found, i.linked} {
-		for n := range list {
-			if list[n].Toplevel == toplevel {
-				return &list[n]
-			}
-		}
-	}
-	return nil
+	return pick(i.linked, toplevel, file)
 }
 
 // status describes an entry, with the first thing that keeps it from booting.
@@ -307,7 +300,7 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 		Default: i.start.Entry.File == e.Base() && i.start.Entry.Kind.Ours(),
 		Runs:    i.result.Runs != nil && sameID(i.result.Runs.Entry, e.EntryID()),
 	}
-	if g := i.generationOf(e.Toplevel); g == nil {
+	if g := i.generationOf(e.Toplevel, e.File); g == nil {
 		s.Facts = i.factsInstalled(e)
 	} else {
 		said := factsInstalled(e)

@@ -171,15 +171,16 @@ func (v reporter) oneShot() *OneShotReport {
 // start describes an entry that starts.
 func (v reporter) start(s nextboot.Start) Start {
 	r := startOf(s)
-	for _, o := range v.p.outcomes {
-		if s.Entry.Toplevel == "" || o.Toplevel != s.Entry.Toplevel || o.variant.Name != "" {
-			continue
-		}
-		f := factsOf(o.Generation)
-		if e, ok := v.old[esp.KeyOf(o.ID)]; ok && f.XenVersion == "" { // its bootspec can't be read, or was not
+	var all []generation.Generation
+	for _, o := range mains(v.p.outcomes) {
+		all = append(all, o.Generation)
+	}
+	if g := pick(all, s.Entry.Toplevel, s.Entry.File); g != nil {
+		f := factsOf(*g)
+		if e, ok := v.old[esp.KeyOf(g.ID)]; ok && f.XenVersion == "" { // its bootspec can't be read, or was not
 			f.XenVersion = factsInstalled(e).XenVersion
 		}
-		r.of(o.ID, f)
+		r.of(g.ID, f)
 	}
 	i := slices.IndexFunc(v.p.record.Proofs, func(q proven.Proof) bool { return q.Toplevel == s.Entry.Toplevel })
 	if i >= 0 && r.Xen && r.Variant == "" {

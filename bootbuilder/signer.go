@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"os"
+	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/content"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/secureboot"
@@ -46,6 +47,11 @@ func LoadSignerBundle(dir string) (Signer, []Warning, error) {
 	return loaded(secureboot.LoadBundle(dir))
 }
 
+// CertificateWarnings says what about a signer's certificate makes some firmware refuse what it signs.
+func CertificateWarnings(cert *x509.Certificate, file string) []Warning {
+	return warningsOf(secureboot.CertificateWarnings(cert, file, time.Now()))
+}
+
 // LoadCertificate reads the certificate that verifies signed images, PEM or DER.
 func LoadCertificate(file string) (*x509.Certificate, error) { return secureboot.LoadCertificate(file) }
 
@@ -53,11 +59,15 @@ func loaded(k *secureboot.KeyPair, warnings []secureboot.Warning, err error) (Si
 	if err != nil {
 		return nil, nil, err
 	}
-	var list []Warning
-	for _, w := range warnings {
-		list = append(list, Warning{Message: w.Text})
+	return k, warningsOf(warnings), nil
+}
+
+func warningsOf(list []secureboot.Warning) []Warning {
+	var warnings []Warning
+	for _, w := range list {
+		warnings = append(warnings, Warning{Message: w.Text})
 	}
-	return k, list, nil
+	return warnings
 }
 
 // signerKey carries the signer from [Plan.Apply] to where an image is written: plans are made

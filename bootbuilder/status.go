@@ -190,7 +190,7 @@ func (i *inspector) trialStatus(r *StatusReport) {
 		return
 	}
 	number := func(toplevel string) uint64 {
-		if g := i.generationOf(toplevel); g != nil {
+		if g := i.generationOf(toplevel, ""); g != nil {
 			return g.Name.Generation
 		}
 		for _, e := range i.inv.Entries {

@@ -25,6 +25,9 @@ type Variant struct {
 	All bool
 }
 
+// variantMark is in an id before the variant's name.
+const variantMark = "-variant-"
+
 func isVariantName(name string) bool {
 	odd := strings.IndexFunc(name, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '.' && r != '_'
@@ -102,14 +105,14 @@ func withVariants(outcomes []outcome, variants []Variant, system *generation.Sys
 	}
 	newest := -1
 	for i, o := range outcomes {
-		if hasVariants(o) {
+		if hasVariants(o, inv) {
 			newest = i
 		}
 	}
 	var list []outcome
 	for i, o := range outcomes {
 		list = append(list, o)
-		if !hasVariants(o) {
+		if !hasVariants(o, inv) {
 			continue
 		}
 		for _, v := range variants {
@@ -125,13 +128,26 @@ func withVariants(outcomes []outcome, variants []Variant, system *generation.Sys
 	return list
 }
 
-// hasVariants is of generations of the system profile that have Xen, and an entry or a reason to keep one.
-func hasVariants(o outcome) bool {
-	return o.Name.Profile == "" && o.Name.Specialisation == "" && o.Spec != nil && o.Spec.Xen != nil && (o.skip == nil || keeps(o))
+// hasVariants is of generations of the system profile that have Xen, and an entry or a reason to keep one. Where a boot.json can't
+// be read, what is installed says that there is Xen.
+func hasVariants(o outcome, inv *installed.Inventory) bool {
+	if o.Name.Profile != "" || o.Name.Specialisation != "" || o.skip != nil && !keeps(o) {
+		return false
+	}
+	if o.Spec != nil {
+		return o.Spec.Xen != nil
+	}
+	return o.skip != nil && slices.ContainsFunc(inv.Entries, func(e installed.Entry) bool { return isEntryOf(e, o.Generation) })
 }
 
 // variantOf is a generation as a variant starts it.
 func variantOf(o outcome, v Variant, system *generation.System) outcome {
+	o.ID += variantMark + v.Name
+	o.variant = layout.Variant{Name: v.Name, Ucode: v.Ucode, XSM: v.XSM}
+	o.isDefault, o.isNeeded = false, false
+	if o.Spec == nil {
+		return o // it is kept as it is
+	}
 	spec, xen := *o.Spec, *o.Spec.Xen
 	xen.Params = append(append([]string(nil), xen.Params...), v.XenParams...)
 	if v.Xen != "" {
@@ -139,9 +155,6 @@ func variantOf(o outcome, v Variant, system *generation.System) outcome {
 	}
 	spec.Xen = &xen
 	o.Spec = &spec
-	o.ID += "-variant-" + v.Name
-	o.variant = layout.Variant{Name: v.Name, Ucode: v.Ucode, XSM: v.XSM}
-	o.isDefault, o.isNeeded = false, false
 	for _, file := range []string{v.Xen, v.Ucode, v.XSM} {
 		if file == "" {
 			continue

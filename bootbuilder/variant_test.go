@@ -1,10 +1,13 @@
 package bootbuilder_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder"
+	"github.com/xen-boot-builder/xen-boot-builder/fixtures"
 )
 
 // TestVariantOfAGenerationNotAskedFor: what an extra entry needs stays, as the entry itself does, while another generation is
@@ -25,5 +28,32 @@ func TestVariantOfAGenerationNotAskedFor(t *testing.T) {
 			}
 			m.wantHealthy()
 		})
+	}
+}
+
+// TestVariantOfAGenerationThatCannotBeRead: with the entry of a generation its variant stays, and no other one gets the newest's.
+func TestVariantOfAGenerationThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		m := newMachine(t).withLayout(layout)
+		m.addXen(1)
+		newest := m.add(fixtures.Generation{Number: 2, System: xenSystem("4.20.2")})
+		m.rebuild()
+		m.options.Variants = []bootbuilder.Variant{{Name: "verbose", XenParams: []string{"loglvl=all"}}}
+		m.install()
+		m.must(os.WriteFile(filepath.Join(m.root.Dir(), newest.Path, "boot.json"), []byte("{"), 0o644))
+		r := m.tryInstall().Report
+		for id, state := range map[string]bootbuilder.State{
+			"xen-generation-1": bootbuilder.Unchanged, "xen-generation-2": bootbuilder.Kept, "xen-generation-2-variant-verbose": bootbuilder.Kept,
+		} {
+			if g := reported(t, r, id); g.State != state {
+				t.Errorf("%s: %s is %s", layout, id, g.State)
+			}
+		}
+		for _, g := range r.Generations {
+			if g.ID == "xen-generation-1-variant-verbose" || g.State == bootbuilder.Removed {
+				t.Errorf("%s: %s is %s", layout, g.ID, g.State)
+			}
+		}
 	}
 }

@@ -144,7 +144,7 @@ func (i *inspector) unchecked(e installed.Entry, want layout.Parts) int64 {
 
 // vouched reports whether a stub of the same certificate vouches for an image's ramdisk.
 func (i *inspector) vouched(e installed.Entry) bool {
-	g := i.generationOf(e.Toplevel)
+	g := i.generationOf(e.Toplevel, e.File)
 	if g == nil {
 		return false
 	}

@@ -31,7 +31,7 @@ func (c *commandLine) keys(ui *ui) (keys, error) {
 		if err != nil {
 			return keys{}, err
 		}
-		return keys{bootbuilder.NewCommandSigner([]string{c.signCommand}, cert), cert}, nil
+		signer, warnings = bootbuilder.NewCommandSigner([]string{c.signCommand}, cert), bootbuilder.CertificateWarnings(cert, c.signCert)
 	case c.signKey != "" && c.signCert != "":
 		signer, warnings, err = bootbuilder.LoadSigner(c.signKey, c.signCert)
 	case c.signKey != "" || c.signCert != "":

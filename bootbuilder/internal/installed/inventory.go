@@ -77,7 +77,7 @@ func (inv *Inventory) NeededOnESP(name string) bool { return inv.neededOnESP[esp
 // HandWritten reports whether somebody else's entry has this name on $BOOT.
 func (inv *Inventory) HandWritten(name string) bool {
 	return slices.ContainsFunc(inv.Strange, func(s Strange) bool {
-		return s.HandWritten && esp.KeyOf(s.Name) == esp.KeyOf(name)
+		return s.HandWritten && s.FS == inv.Boot && esp.KeyOf(s.Name) == esp.KeyOf(name)
 	})
 }
 
