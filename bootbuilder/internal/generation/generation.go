@@ -139,7 +139,7 @@ func (s *System) describe(p Place, stub bool) Description {
 	}
 	d.Version = fmt.Sprintf("Generation %d %s", p.Name.Generation, p.Spec.Label)
 	if t, err := s.root.ChangeTime(p.Dir); err == nil {
-		d.Version += ", built on " + t.UTC().Format(time.DateOnly) // wherever the tool runs: it is in signed images
+		d.Version += ", built on " + t.Format(time.DateOnly) // by local time, as NixOS does
 	}
 	return d
 }
