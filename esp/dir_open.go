@@ -10,8 +10,11 @@ import (
 	"github.com/xen-boot-builder/xen-boot-builder/internal/openat2"
 )
 
-// errLeadsOut is in words what openat2(2) calls EXDEV.
-var errLeadsOut = errors.New("path escapes from the file system")
+// leadsOut is in words what openat2(2) calls EXDEV.
+type leadsOut struct{}
+
+func (leadsOut) Error() string { return "path escapes from the file system" }
+func (leadsOut) Unwrap() error { return unix.EXDEV }
 
 // openFile is [os.Root.OpenFile] in a third of its system calls: a file system has an entry and a xen.cfg for each
 // generation, and of each file that os.Root opens it opens every directory on the way, and tries it with epoll(7).
@@ -52,7 +55,7 @@ func (d *Dir) openBelow(name string, flag int, mode fs.FileMode) (int, error) {
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if errors.Is(err, unix.EXDEV) {
-		err = errLeadsOut
+		err = leadsOut{}
 	}
 	return fd, err
 }
