@@ -84,17 +84,25 @@ func pick(list []generation.Generation, toplevel, file string) *generation.Gener
 
 // hasFile reports whether a file is a generation's NixOS entry or stub, or has the name of its Xen entry or image, a variant's too.
 func hasFile(g generation.Generation, file string) bool {
-	base := path.Base(file)
-	if slices.ContainsFunc(g.Selectors, func(s generation.Selector) bool { return sameID(path.Base(s.File), base) }) {
+	if slices.ContainsFunc(g.Selectors, func(s generation.Selector) bool { return sameID(path.Base(s.File), path.Base(file)) }) {
 		return true
 	}
-	id := strings.TrimSuffix(base, path.Ext(base))
+	return isOwn(g, file) || strings.HasPrefix(idOf(file), g.ID+variantMark)
+}
+
+// isOwn reports whether a file has the name of a generation's Xen entry or image, and not that of a variant.
+func isOwn(g generation.Generation, file string) bool { return sameID(idOf(file), g.ID) }
+
+// idOf is the id of a Xen entry or image, without hash and counter.
+func idOf(file string) string {
+	base := path.Base(file)
 	if n, ok := bootname.Parse(bootname.Unified + "/" + base); ok {
-		id = n.ID
-	} else if n, ok := esp.ParseName(base); ok {
-		id = n.ID()
+		return n.ID
 	}
-	return sameID(id, g.ID) || strings.HasPrefix(id, g.ID+variantMark)
+	if n, ok := esp.ParseName(base); ok {
+		return n.ID()
+	}
+	return strings.TrimSuffix(base, path.Ext(base))
 }
 
 // isStranger is of what an entry names that is not a generation of the root. One that can't be read may

@@ -1,6 +1,7 @@
 package bootbuilder_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,6 +55,28 @@ func TestVariantOfAGenerationThatCannotBeRead(t *testing.T) {
 			if g.ID == "xen-generation-1-variant-verbose" || g.State == bootbuilder.Removed {
 				t.Errorf("%s: %s is %s", layout, g.ID, g.State)
 			}
+		}
+	}
+}
+
+// TestSpecialisationLikeVariant: a specialisation may have a name as an extra entry's id ends.
+func TestSpecialisationLikeVariant(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		m := newMachine(t).withLayout(layout)
+		m.add(fixtures.Generation{Number: 1, System: xenSystem("4.20.2"), Specialisations: []fixtures.Specialisation{{Name: "a-variant-b", System: xenSystem("4.20.2")}}})
+		m.rebuild()
+		m.options.Variants = []bootbuilder.Variant{{Name: "c"}}
+		m.install()
+		got := make(map[string]string)
+		for _, e := range m.list().Entries {
+			got[e.Generation] = e.Specialisation + "+" + e.Variant
+		}
+		want := map[string]string{
+			"xen-generation-1": "+", "xen-generation-1-specialisation-a-variant-b": "a-variant-b+", "xen-generation-1-variant-c": "+c",
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", layout, got, want)
 		}
 	}
 }
