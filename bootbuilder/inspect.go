@@ -271,9 +271,6 @@ func (i *inspector) describe(s nextboot.Start) *Start {
 	r := &started
 	if g := i.generationOf(s.Entry.Toplevel, s.Entry.File); g != nil {
 		r.of(g.ID, factsOf(*g))
-		if isOwn(*g, s.Entry.File) {
-			r.Variant = "" // a specialisation may have such a name
-		}
 		return r
 	}
 	for _, e := range i.inv.Entries { // without the root the entry says what it is
@@ -308,8 +305,7 @@ func (i *inspector) status(e installed.Entry) EntryStatus {
 	} else {
 		said := factsInstalled(e)
 		s.Facts = factsOf(*g)
-		if said.Variant != "" && !isOwn(*g, e.File) { // it may have another Xen
-			s.Variant = said.Variant
+		if s.Variant = said.Variant; s.Variant != "" { // it may have another Xen
 			s.XenParams = said.XenParams
 			s.XenVersion = cmp.Or(i.factsInstalled(e).XenVersion, s.XenVersion)
 		}

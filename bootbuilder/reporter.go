@@ -181,9 +181,6 @@ func (v reporter) start(s nextboot.Start) Start {
 			f.XenVersion = factsInstalled(e).XenVersion
 		}
 		r.of(g.ID, f)
-		if isOwn(*g, s.Entry.File) {
-			r.Variant = "" // a specialisation may have such a name
-		}
 	}
 	i := slices.IndexFunc(v.p.record.Proofs, func(q proven.Proof) bool { return q.Toplevel == s.Entry.Toplevel })
 	if i >= 0 && r.Xen && r.Variant == "" {

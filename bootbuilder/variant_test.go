@@ -78,5 +78,9 @@ func TestSpecialisationLikeVariant(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", layout, got, want)
 		}
+		m.delete("loader/entries/nixos-generation-1-specialisation-a-variant-b.conf")
+		if g := reported(t, m.install(), "xen-generation-1-specialisation-a-variant-b"); g.Specialisation != "a-variant-b" || g.Variant != "" {
+			t.Errorf("%s: %q and %q is %s", layout, g.Specialisation, g.Variant, g.State)
+		}
 	}
 }

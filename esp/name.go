@@ -170,7 +170,7 @@ func parseID(id string) (Name, bool) {
 	case Xen.String():
 		n.Kind = Xen
 		if i := strings.LastIndex(asciiLower(rest), variantPart); i > 0 && i+len(variantPart) < len(rest) {
-			if m, ok := parseID(id[:len(id)-len(rest)+i]); ok {
+			if m, ok := parseID(id[:len(id)-len(rest)+i]); ok && m.Specialisation == "" { // a specialisation has no variants
 				m.Variant = rest[i+len(variantPart):]
 				return m, true
 			}

@@ -102,6 +102,12 @@ func TestParseName(t *testing.T) {
 		{"nixos-" + sha + "+3.conf", Name{Hash: sha, Tries: &Tries{Left: 3}}, "nixos-" + sha},
 		{"xen-" + sha + ".conf", Name{Kind: Xen, Hash: sha}, "xen-" + sha},
 		// FAT does not tell letter cases apart.
+		{"xen-generation-3-variant-b.conf", Name{Kind: Xen, Generation: 3, Variant: "b"}, "xen-generation-3-variant-b"},
+		{"xen-" + sha + "-variant-b.conf", Name{Kind: Xen, Hash: sha, Variant: "b"}, "xen-" + sha + "-variant-b"},
+		{ // Only a generation itself has variants.
+			"xen-generation-3-specialisation-a-variant-b.conf",
+			Name{Kind: Xen, Generation: 3, Specialisation: "a-variant-b"}, "xen-generation-3-specialisation-a-variant-b",
+		},
 		{"NIXOS-GENERATION-2.CONF", Name{Generation: 2}, "nixos-generation-2"},
 		{"NIXOS-LAB-GENERATION-2-SPECIALISATION-A+1.CONF", Name{Profile: "lab", Generation: 2, Specialisation: "a", Tries: &Tries{Left: 1}}, "nixos-lab-generation-2-specialisation-a"},
 		{"nixos-generation-2.CONF", Name{Generation: 2}, "nixos-generation-2"},
