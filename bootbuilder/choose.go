@@ -63,18 +63,19 @@ func provenOf(found []generation.Generation, options Options, record proven.Reco
 // without Xen, specialisations with theirs.
 func withinLimit(found []generation.Generation, limit int) map[string]bool {
 	counts := make(map[string]int)
+	counted := make(map[string]bool)
 	within := make(map[string]bool)
 	for _, g := range slices.Backward(found) {
-		if within[family(g)] || g.Skip != nil && g.Skip.Reason == UnknownGeneration {
+		if counted[family(g)] || g.Skip != nil && g.Skip.Reason == UnknownGeneration {
 			continue
 		}
 		if g.SelectsNothing() { // it has a place, and takes nobody's
 			within[family(g)] = limit == 0 || counts[g.Name.Profile] < limit
 			continue
 		}
-		if counts[g.Name.Profile]++; limit == 0 || counts[g.Name.Profile] <= limit {
-			within[family(g)] = true
-		}
+		counts[g.Name.Profile]++
+		counted[family(g)] = true
+		within[family(g)] = limit == 0 || counts[g.Name.Profile] <= limit
 	}
 	return within
 }

@@ -55,6 +55,8 @@ func TestChoose(t *testing.T) {
 		"a stranger doesn't count":       {found: "1 2 99!unknown-generation", limit: 2, meant: -1, want: "in in unknown-generation"},
 		"a damaged one takes no place":   {found: "1 2 99!entry-invalid", limit: 2, meant: -1, want: "in in entry-invalid"},
 		"a damaged one, and older":       {found: "1!entry-invalid 2 3", limit: 2, meant: -1, want: "over-limit in in"},
+		"a damaged specialisation":       {found: "1 2 3 3/a!entry-invalid", limit: 2, meant: -1, want: "over-limit in in entry-invalid"},
+		"one over the limit":             {found: "1 1/a!entry-invalid 2 3", limit: 2, meant: -1, want: "over-limit over-limit in in"},
 		"specialisations with theirs":    {found: "1 1/a 2 2/a 2/b", limit: 1, meant: -1, want: "over-limit over-limit in in in"},
 		"each profile by itself":         {found: "1 2 lab:7 lab:8", limit: 1, meant: -1, want: "over-limit in over-limit in"},
 		"the default counts in":          {found: "1 2 3", limit: 1, meant: 0, want: "in over-limit in"},
