@@ -44,6 +44,10 @@ func TestVariantOfAGenerationThatCannotBeRead(t *testing.T) {
 		m.install()
 		m.must(os.WriteFile(filepath.Join(m.root.Dir(), newest.Path, "boot.json"), []byte("{"), 0o644))
 		r := m.tryInstall().Report
+		said := slices.DeleteFunc(slices.Clone(r.Warnings), func(w bootbuilder.Warning) bool { return w.Generation == "" })
+		if len(said) != 1 {
+			t.Errorf("%s: it is said %d times: %v", layout, len(said), said)
+		}
 		for id, state := range map[string]bootbuilder.State{
 			"xen-generation-1": bootbuilder.Unchanged, "xen-generation-2": bootbuilder.Kept, "xen-generation-2-variant-verbose": bootbuilder.Kept,
 		} {

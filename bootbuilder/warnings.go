@@ -52,8 +52,12 @@ func warn(
 		add(&Warning{Message: withHint(w), Advice: adviceOnly(w.Code)})
 	}
 	for _, o := range outcomes {
-		if o.skip.Failed() {
-			add(&Warning{Generation: o.ID, Message: fmt.Sprintf("%v is left out: %v", o.Generation, o.skip)})
+		if !o.skip.Failed() {
+			continue
+		}
+		message := fmt.Sprintf("%v is left out: %v", o.Generation, o.skip)
+		if said := func(w Warning) bool { return w.Message == message }; o.variant.Name == "" || !slices.ContainsFunc(list, said) {
+			add(&Warning{Generation: o.ID, Message: message})
 		}
 	}
 	return list
