@@ -67,16 +67,19 @@ func wrongRoot(found generation.Found, target Target, root string) error {
 }
 
 // pick is the generation that an entry starts: with its toplevel, and of several, which have the same, the one whose file it is.
-func pick(list []generation.Generation, toplevel, file string) *generation.Generation {
+// A name in a later list says more than a toplevel alone in an earlier one.
+func pick(toplevel, file string, lists ...[]generation.Generation) *generation.Generation {
 	var found *generation.Generation
-	for n := range list {
-		g := &list[n]
-		switch {
-		case toplevel == "" || g.Toplevel != toplevel:
-		case hasFile(*g, file):
-			return g
-		case found == nil:
-			found = g
+	for _, list := range lists {
+		for n := range list {
+			g := &list[n]
+			switch {
+			case toplevel == "" || g.Toplevel != toplevel:
+			case hasFile(*g, file):
+				return g
+			case found == nil:
+				found = g
+			}
 		}
 	}
 	return found
@@ -87,7 +90,11 @@ func hasFile(g generation.Generation, file string) bool {
 	if slices.ContainsFunc(g.Selectors, func(s generation.Selector) bool { return sameID(path.Base(s.File), path.Base(file)) }) {
 		return true
 	}
-	return isOwn(g, file) || strings.HasPrefix(idOf(file), g.ID+variantMark)
+	id := idOf(file)
+	if v := variantIn(id); v != "" {
+		id = id[:len(id)-len(variantMark+v)]
+	}
+	return sameID(id, g.ID)
 }
 
 // isOwn reports whether a file has the name of a generation's Xen entry or image, and not that of a variant.

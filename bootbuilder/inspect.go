@@ -286,10 +286,7 @@ func (i *inspector) describe(s nextboot.Start) *Start {
 
 // generationOf is the generation with this toplevel that an entry starts, or nil. One without a place in the menu is one, too.
 func (i *inspector) generationOf(toplevel, file string) *generation.Generation {
-	if g := pick(i.found, toplevel, file); g != nil {
-		return g
-	}
-	return pick(i.linked, toplevel, file)
+	return pick(toplevel, file, i.found, i.linked)
 }
 
 // status describes an entry, with the first thing that keeps it from booting.

@@ -175,7 +175,7 @@ func (v reporter) start(s nextboot.Start) Start {
 	for _, o := range mains(v.p.outcomes) {
 		all = append(all, o.Generation)
 	}
-	if g := pick(all, s.Entry.Toplevel, s.Entry.File); g != nil {
+	if g := pick(s.Entry.Toplevel, s.Entry.File, all); g != nil {
 		f := factsOf(*g)
 		if e, ok := v.old[esp.KeyOf(g.ID)]; ok && f.XenVersion == "" { // its bootspec can't be read, or was not
 			f.XenVersion = factsInstalled(e).XenVersion

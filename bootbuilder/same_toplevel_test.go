@@ -3,6 +3,7 @@ package bootbuilder_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,6 +58,26 @@ func TestSameToplevel(t *testing.T) {
 						t.Errorf("%s: generation 4 alone is %+v", layout, list.Entries)
 					}
 				})
+			}
+		}
+	}
+}
+
+// TestSameToplevelOutOfTheMenu: an entry whose generation has no place in the menu any more is not that of another one with its toplevel.
+func TestSameToplevelOutOfTheMenu(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		m := newMachine(t).withLayout(layout)
+		m.addXen(1, 2, 3)
+		twin := m.root.Toplevels()[1]
+		m.rebuild()
+		m.must(os.Symlink(twin.Path, filepath.Join(m.root.Dir(), "nix/var/nix/profiles/system-4-link")))
+		m.write("loader/entries/nixos-generation-4.conf", strings.ReplaceAll(m.read("loader/entries/nixos-generation-2.conf"), "Generation 2", "Generation 4"))
+		m.install()
+		m.delete("loader/entries/nixos-generation-4.conf")
+		for _, e := range m.list().Entries {
+			if want := "xen-generation-" + strconv.FormatUint(e.Number, 10); e.Generation != want {
+				t.Errorf("%s: %s is listed as generation %d", layout, e.Generation, e.Number)
 			}
 		}
 	}
