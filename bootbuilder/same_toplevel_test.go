@@ -82,3 +82,30 @@ func TestSameToplevelOutOfTheMenu(t *testing.T) {
 		}
 	}
 }
+
+// TestTryNumber: a number is tried by the generation's own entry, not by that of another one with its toplevel, nor by an extra one.
+func TestTryNumber(t *testing.T) {
+	t.Parallel()
+	for _, layout := range allLayouts {
+		p := &property{machine: newMachine(t).withLayout(layout)}
+		p.putOnTrial()
+		p.addXen(1, 2)
+		twin := p.root.Toplevels()[0]
+		p.rebuild()
+		p.must(os.Symlink(twin.Path, filepath.Join(p.root.Dir(), "nix/var/nix/profiles/system-4-link")))
+		p.write("loader/entries/nixos-generation-4.conf", strings.ReplaceAll(p.read("loader/entries/nixos-generation-1.conf"), "Generation 1", "Generation 4"))
+		p.options.Default = bootbuilder.DefaultNixOS
+		p.options.Variants = []bootbuilder.Variant{{Name: "verbose", XenParams: []string{"loglvl=all"}, All: true}}
+		p.install()
+		for _, number := range []string{"1", "2", "4"} {
+			p.open(func(target bootbuilder.Target) {
+				m := bootbuilder.Machine{Root: p.options.Root, EFIVars: p.trial.efivars, Sys: p.trial.sys, Today: p.options.Today}
+				r, err := bootbuilder.Try(ctx, target, m, number)
+				p.must(err)
+				if !strings.HasPrefix(r.Entry, "xen-generation-"+number) || strings.Contains(r.Entry, "verbose") {
+					t.Errorf("%s: generation %s is tried by %s", layout, number, r.Entry)
+				}
+			})
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/efivars"
+	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/generation"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/nextboot"
 	"github.com/xen-boot-builder/xen-boot-builder/bootbuilder/internal/proven"
 	"github.com/xen-boot-builder/xen-boot-builder/esp"
@@ -133,10 +134,22 @@ func (t *trial) numbered(id string) string {
 		if g.Name.Generation != number || g.Name.Profile != "" || g.Name.Specialisation != "" {
 			continue
 		}
-		for _, e := range t.world.input.Before {
-			if e.Kind.Ours() && e.Toplevel != "" && e.Toplevel == g.Toplevel {
-				return e.ID()
-			}
+		return ownEntry(g, t.world.input.Before, id)
+	}
+	return id
+}
+
+// ownEntry is the id of a generation's Xen entry: the one with its name, else one that starts its toplevel and is not an
+// extra entry. Where there is none it is what without says.
+func ownEntry(g generation.Generation, menu []nextboot.Entry, without string) string {
+	id := without
+	for _, e := range menu {
+		switch {
+		case !e.Kind.Ours() || e.Toplevel == "" || e.Toplevel != g.Toplevel:
+		case isOwn(g, e.File):
+			return e.ID()
+		case id == without && variantIn(idOf(e.File)) == "":
+			id = e.ID()
 		}
 	}
 	return id
